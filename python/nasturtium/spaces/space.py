@@ -1,0 +1,352 @@
+"""Space and Architecture: a declaration compiled into the core, and its values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasturtium.errors import SpaceError, nearest
+from nasturtium.spaces.architecture import Architecture, parse_values
+from nasturtium.spaces.count import count_genotypes
+from nasturtium.spaces.declare import Choice, Constraint, Graph, Option, check_name
+from nasturtium.spaces.text import space_text
+
+if TYPE_CHECKING:
+    from nasturtium import _core
+
+Codes: TypeAlias = NDArray[np.uint8]
+Formatter: TypeAlias = Callable[[Mapping[str, Option]], str]
+Parser: TypeAlias = Callable[[str], Mapping[str, Option]]
+
+_CONVENTIONS = ("genotype", "pruned", "graph", "function")
+_ENUMERATION_LIMIT = 1 << 24
+
+
+class Space:
+    """A search space: decisions, the graph they become, and which graphs are valid.
+
+    The declaration is written to `text` and compiled once; every batch method then runs in C++
+    without the GIL, on codes `uint8[n, d]` (option numbers; inactive decisions hold 0). Row `i` of
+    `sample`, `mutate` and `crossover` is a function of `(seed, stream, start + i)` and of the
+    parents' rows only, so that neither batch size nor threads change it.
+
+    Args:
+        name: also the first word of every architecture's text form.
+        decisions: in an order where conditions name earlier decisions.
+        graph: its labels mention decisions. A decision that it does not mention is an attribute:
+            its active value is part of every key.
+        constraints: made by `forbid`, `at_most`, `at_least`, `connected`.
+        formatter, parser: importable functions from active values to the part of the text form
+            behind `name:` and back; without them it is `decision=value,...`.
+        conventions: further names for `keys`: `{name: "string" | "string_skip"}`, the two rules
+            on strings that NAS-Bench-201's authors published.
+
+    Raises:
+        SpaceError: the declaration contradicts itself; the message names the place.
+
+    Example:
+        >>> from nasturtium.spaces import Choice, Graph, Space
+        >>> ops = ("none", "skip", "conv3", "conv5", "pool")
+        >>> width = Choice("width", (16, 32, 64))
+        >>> depth = Choice("depth", (1, 2))
+        >>> a, b, c = Choice("a", ops), Choice("b", ops), Choice("c", ops, when={"depth": 2})
+        >>> graph = Graph(zero="none", identity=("skip", "sum"), weightless="pool")
+        >>> graph = graph.node("in", "input").node("mid", "sum").node("out", "sum")
+        >>> graph = graph.edge("in", "mid", a).edge("mid", "out", b).edge("in", "out", c)
+        >>> space = Space("mine", [width, depth, a, b, c], graph)
+        >>> codes = space.sample(1000, seed=1)
+        >>> children = space.mutate(codes, seed=2)
+        >>> space.size(), space.size("function")
+        (450, 186)
+        >>> print(space.parse("mine:width=32,depth=1,a=conv3,b=skip"))
+        mine:width=32,depth=1,a=conv3,b=skip
+    """
+
+    def __init__(
+        self,
+        name: str,
+        decisions: Iterable[Choice],
+        graph: Graph | None = None,
+        constraints: Iterable[Constraint] = (),
+        *,
+        formatter: Formatter | None = None,
+        parser: Parser | None = None,
+        conventions: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = check_name(name, "space")
+        self.decisions = tuple(decisions)
+        self.constraints = tuple(constraints)
+        self.conventions = _CONVENTIONS + tuple(conventions or ())
+        self._rules = dict(conventions or {})
+        self._graph, self._formatter, self._parser = graph, formatter, parser
+        if (formatter is None) != (parser is None):
+            raise SpaceError(f"space {name!r}: give both formatter and parser, or neither")
+        self.text = space_text(name, self.decisions, graph, self.constraints, self._rules)
+        self.fingerprint = hashlib.sha256(self.text.encode()).hexdigest()
+        self._positions = {choice.name: i for i, choice in enumerate(self.decisions)}
+        self.program = self._compile()
+
+    def _compile(self) -> _core.Program:
+        # Imported here so that declarations can be read where the core is not built.
+        from nasturtium import _core
+
+        return _core.Program(self.text)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        arguments = (self.name, self.decisions, self._graph, self.constraints)
+        return _rebuild, (arguments, self._formatter, self._parser, self._rules)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Space) and self.fingerprint == other.fingerprint
+
+    def __hash__(self) -> int:
+        return hash(self.fingerprint)
+
+    def __repr__(self) -> str:
+        return f"Space({self.name!r}, {len(self.decisions)} decisions)"
+
+    @property
+    def graph(self) -> Graph | None:
+        """The declared graph; not to be changed."""
+        return self._graph
+
+    @cached_property
+    def options(self) -> NDArray[np.int64]:
+        """Number of options of each decision, int64[d]."""
+        return np.array([len(choice.options) for choice in self.decisions], dtype=np.int64)
+
+    def decision(self, name: str) -> Choice:
+        """The decision of that name; `SpaceError` with the nearest one where there is none."""
+        if name not in self._positions:
+            raise SpaceError(
+                f"space {self.name!r} has no decision {name!r}; {nearest(name, self._positions)}"
+            )
+        return self.decisions[self._positions[name]]
+
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int,
+        stream: int = 0,
+        start: int = 0,
+        threads: int = 1,
+        out: Codes | None = None,
+    ) -> Codes:
+        """Draw `n` valid codes, uint8[n, d]; each active decision is uniform over its options.
+
+        Where constraints refuse a draw it is repeated. Raises `SpaceError` where 10,000 draws for
+        one row are all refused.
+        """
+        out = self._out(out, n)
+        self.program.sample(out, seed, stream, start, threads)
+        return out
+
+    def mutate(
+        self,
+        codes: Codes,
+        *,
+        seed: int,
+        stream: int = 0,
+        start: int = 0,
+        threads: int = 1,
+        out: Codes | None = None,
+    ) -> Codes:
+        """Change one active decision of each row, uint8[n, d]; the result is valid and differs.
+
+        The decision is uniform over the active ones with a choice, its new value over its other
+        options; decisions that become active are drawn, those that become inactive hold 0.
+        Raises `SpaceError` where a row has no valid neighbor.
+        """
+        codes = self.checked(codes)
+        out = self._out(out, len(codes))
+        self.program.mutate(codes, out, seed, stream, start, threads)
+        return out
+
+    def crossover(
+        self,
+        a: Codes,
+        b: Codes,
+        *,
+        seed: int,
+        stream: int = 0,
+        start: int = 0,
+        threads: int = 1,
+        out: Codes | None = None,
+    ) -> Codes:
+        """Mix the rows of `a` and `b`, uint8[n, d]: each decision is from either, by a fair coin.
+
+        What is active in one parent only comes from it; what is active in neither is drawn. After
+        100 refused draws the row of `a` is returned as it is.
+        """
+        a, b = self.checked(a), self.checked(b)
+        if len(a) != len(b):
+            raise SpaceError(f"crossover needs as many rows on both sides, not {len(a)}, {len(b)}")
+        out = self._out(out, len(a))
+        self.program.crossover(a, b, out, seed, stream, start, threads)
+        return out
+
+    def neighbors(self, code: Codes) -> Codes:
+        """All valid codes that differ from `code` in one active decision, uint8[m, d].
+
+        Decisions that become active take their first option.
+        """
+        return self.program.neighbors(self._code(code))
+
+    def enumerate(self, *, limit: int = _ENUMERATION_LIMIT) -> Codes:
+        """All valid codes in lexicographic order, uint8[n, d].
+
+        Raises `SpaceError` where more than `limit` genotypes would have to be looked at.
+        """
+        total = count_genotypes(self.decisions)
+        if total > limit:
+            raise SpaceError(
+                f"space {self.name!r} has {total:,} genotypes, too many to enumerate "
+                f"(limit {limit:,})"
+            )
+        return self.program.enumerate(total)
+
+    def size(self, convention: str = "genotype", *, limit: int = _ENUMERATION_LIMIT) -> int:
+        """Number of architectures that differ under a convention of `keys`.
+
+        Genotypes of a space without constraints are counted exactly however many they are;
+        everything else by enumeration. Raises `SpaceError` where that would pass `limit`.
+        """
+        self._check_convention(convention)
+        if convention == "genotype":
+            if not self.constraints:
+                return count_genotypes(self.decisions)
+            return len(self.enumerate(limit=limit))
+        keys = self.keys(self.enumerate(limit=limit), convention)
+        return len(np.unique(keys, axis=0))
+
+    def valid(self, codes: Codes) -> NDArray[np.bool_]:
+        """Which rows are in range, 0 where inactive, and meet the constraints, bool[n]."""
+        codes = self.checked(codes)
+        out = np.empty(len(codes), np.bool_)
+        self.program.valid(codes, out, 1)
+        return out
+
+    def active(self, codes: Codes, *, out: NDArray[np.bool_] | None = None) -> NDArray[np.bool_]:
+        """Which decisions are active, bool[n, d]."""
+        codes = self.checked(codes)
+        out = np.empty(codes.shape, np.bool_) if out is None else out
+        self.program.active(codes, out, 1)
+        return out
+
+    def live(self, codes: Codes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which declared nodes and edges lie on a path from input to output.
+
+        Returns bool[n, nodes] and bool[n, edges]; input and output always count as live.
+        """
+        codes = self.checked(codes)
+        if self._graph is None:
+            raise SpaceError(f"space {self.name!r} has no graph")
+        nodes = np.empty((len(codes), len(self._graph.nodes)), np.bool_)
+        edges = np.empty((len(codes), len(self._graph.edges)), np.bool_)
+        self.program.live(codes, nodes, edges, 1)
+        return nodes, edges
+
+    def keys(
+        self,
+        codes: Codes,
+        convention: str = "function",
+        *,
+        threads: int = 1,
+        out: NDArray[np.uint64] | None = None,
+    ) -> NDArray[np.uint64]:
+        """Canonical keys of 128 bits, uint64[n, 2]: equal where the architectures are the same.
+
+        Conventions: `genotype` (the code itself); `pruned` (what lies on a path from input to
+        output, nodes by name); `graph` (that, up to isomorphism); `function` (what is computed:
+        identities removed, zeros propagated, sums flattened and unordered, each weighted operation
+        its own, weightless ones on one value merged; up to isomorphism). Keys never change between
+        versions or platforms.
+
+        Raises `SpaceError` for a row that is no code of the space, and where an exact canonical
+        form would take more than 100,000 search nodes.
+        """
+        self._check_convention(convention)
+        codes = self.checked(codes)
+        out = np.empty((len(codes), 2), np.uint64) if out is None else out
+        self.program.keys(codes, self._rules.get(convention, convention), out, threads)
+        return out
+
+    def architecture(self, code: Codes) -> Architecture:
+        """The architecture of one code, uint8[d]; `SpaceError` where it is not valid."""
+        code = self._code(code)
+        self.program.check(code)
+        return Architecture(self, code)
+
+    def parse(self, text: str) -> Architecture:
+        """Read an architecture's text form; `parse(str(a)) == a`.
+
+        Raises `SpaceError` that names the position and the nearest option for anything else.
+        """
+        prefix = f"{self.name}:"
+        if not text.startswith(prefix):
+            raise SpaceError(f"architecture text {text[:40]!r} does not start with {prefix!r}")
+        body = text[len(prefix) :]
+        read = (
+            self._parser(body) if self._parser else parse_values(self.decisions, body, len(prefix))
+        )
+        architecture = self.architecture(self.encode(read))
+        if str(architecture) != text:
+            raise SpaceError(f"{text[:80]!r} is not in its one text form: write {architecture}")
+        return architecture
+
+    def encode(self, values: Mapping[str, Option]) -> Codes:
+        """The code, uint8[d], of the active decisions' values; what is not named holds 0."""
+        code = np.zeros(len(self.decisions), np.uint8)
+        for name, value in values.items():
+            code[self._positions[self.decision(name).name]] = self.decision(name).index(value)
+        return code
+
+    def format(self, architecture: Architecture) -> str:
+        """The text form; use `str(architecture)`."""
+        if self._formatter:
+            return f"{self.name}:{self._formatter(architecture.values)}"
+        return architecture.plain_text()
+
+    def _check_convention(self, convention: str) -> None:
+        if convention not in self.conventions:
+            known = ", ".join(self.conventions)
+            raise SpaceError(
+                f"unknown convention {convention!r}; {nearest(convention, self.conventions)}: "
+                f"use one of {known}"
+            )
+
+    def _out(self, out: Codes | None, n: int) -> Codes:
+        if n < 0:
+            raise SpaceError(f"n = {n} is negative")
+        return np.empty((n, len(self.decisions)), np.uint8) if out is None else out
+
+    def checked(self, codes: Codes) -> Codes:
+        """The codes as a C-contiguous uint8[n, d] array, or `SpaceError`."""
+        array = np.asarray(codes)
+        if array.dtype != np.uint8 or array.ndim != 2 or array.shape[1] != len(self.decisions):
+            raise SpaceError(
+                f"codes of {self.name!r} are uint8[n, {len(self.decisions)}], "
+                f"not {array.dtype}{list(array.shape)}"
+            )
+        return np.ascontiguousarray(array)
+
+    def _code(self, code: Codes) -> Codes:
+        array = np.asarray(code)
+        if array.ndim != 1:
+            raise SpaceError(f"one code is uint8[{len(self.decisions)}], not {list(array.shape)}")
+        return cast(Codes, self.checked(array[None])[0])
+
+
+def _rebuild(
+    arguments: tuple[Any, ...],
+    formatter: Formatter | None,
+    parser: Parser | None,
+    rules: Mapping[str, str],
+) -> Space:
+    return Space(*arguments, formatter=formatter, parser=parser, conventions=rules)
