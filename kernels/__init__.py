@@ -1,0 +1,32 @@
+"""Fast operators for training, each beside the plain torch code that it must agree with.
+
+``DepthwiseConv2d`` replaces a depthwise ``torch.nn.Conv2d`` and keeps its ``state_dict``;
+``accelerate(module)`` replaces all of a network's. ``NASTURTIUM_KERNELS=reference`` switches every
+kernel off. Importing this package does not import torch: the names below do, on first use.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .dispatch import Choice, available
+
+if TYPE_CHECKING:
+    from .depthwise.module import DepthwiseConv2d, accelerate
+    from .depthwise.ops import depthwise_conv2d
+
+__all__ = ["Choice", "DepthwiseConv2d", "accelerate", "available", "depthwise_conv2d"]
+
+_HOME = {
+    "DepthwiseConv2d": ".depthwise.module",
+    "accelerate": ".depthwise.module",
+    "depthwise_conv2d": ".depthwise.ops",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds ``name``, and with it torch."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return vars(importlib.import_module(_HOME[name], __name__))[name]

@@ -1,0 +1,33 @@
+def isas() -> list[str]: ...
+def depthwise_forward(
+    x: int,
+    weight: int,
+    y: int,
+    *,
+    batch: int,
+    channels: int,
+    height: int,
+    width: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    threads: int = 1,
+    isa: str = "",
+) -> None: ...
+def depthwise_backward(
+    grad_y: int,
+    x: int,
+    weight: int,
+    grad_x: int,
+    grad_weight: int,
+    *,
+    batch: int,
+    channels: int,
+    height: int,
+    width: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    threads: int = 1,
+    isa: str = "",
+) -> None: ...

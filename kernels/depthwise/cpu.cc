@@ -1,0 +1,362 @@
+// One source, compiled once per instruction set (NASTURTIUM_ISA names the namespace).
+//
+// A plane (one image, one channel) is copied into a scratch with zero borders, where every output
+// row is a sum over taps of shifted rows: vectors run along the width. With stride 2 the scratch
+// holds the even and the odd columns of a row one after the other, so shifted rows stay contiguous.
+// The gradient of the data is the same sum over the padded output gradient, once per parity of the
+// row and the column. Planes are independent; the weight gradient keeps one partial sum per plane
+// and adds them in the order of the images, so no result depends on the number of threads.
+
+#include "depthwise/cpu.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+#include "simd.hpp"
+
+namespace {
+
+using nasturtium::kernels::DepthwiseShape;
+using Index = std::ptrdiff_t;
+
+constexpr int kMaxTaps = 25;
+constexpr Index kSlackRows = 8;  // the tallest tile of output rows
+
+// The zero-bordered copy of a plane: row r, column phase f starts at r * pitch + f * phase.
+struct Layout {
+  Index border, phase, pitch, size;
+  Layout(Index rows, Index columns, Index border_, int stride)
+      : border(border_),
+        phase(round_up((columns + 2 * border_ + stride - 1) / stride + 4 * kLanes, kLanes)),
+        pitch(phase * stride),
+        size((rows + 2 * border_ + stride * kSlackRows) * pitch) {}
+};
+
+struct Taps {
+  int count = 0;
+  float weight[kMaxTaps];
+  Index offset[kMaxTaps];
+};
+
+struct Plane {
+  float* data;
+  Index rows, columns, pitch;
+};
+
+void fill(float* scratch, const Layout& layout, const float* plane, Index rows, Index columns,
+          int stride) {
+  if (stride == 1) {
+    float* to = scratch + layout.border * layout.pitch + layout.border;
+    if (columns % kLanes == 0) {
+      for (Index r = 0; r < rows; ++r, to += layout.pitch, plane += columns)
+        for (Index c = 0; c < columns; c += kLanes)
+          Simd<kLanes>::store(to + c, Simd<kLanes>::load(plane + c));
+    } else {
+      for (Index r = 0; r < rows; ++r, to += layout.pitch, plane += columns)
+        std::memcpy(to, plane, static_cast<std::size_t>(columns) * sizeof(float));
+    }
+    return;
+  }
+  const Index even = layout.border & 1 ? layout.phase : 0;  // the phase of column 0
+  float* first = scratch + layout.border * layout.pitch + even + layout.border / 2;
+  float* second =
+      scratch + layout.border * layout.pitch + (layout.phase - even) + (layout.border + 1) / 2;
+  for (Index r = 0; r < rows; ++r, plane += columns) {
+    float* a = first + r * layout.pitch;
+    float* b = second + r * layout.pitch;
+    for (Index c = 0; c < columns / 2; ++c) {
+      a[c] = plane[2 * c];
+      b[c] = plane[2 * c + 1];
+    }
+    if (columns & 1) a[columns / 2] = plane[columns - 1];
+  }
+}
+
+// out[y, x] = sum over taps of weight * source[offset + y * step + x]. Tiles of Rows by Vectors
+// accumulators: one broadcast of a weight serves the tile. Rows past the end are computed on the
+// scratch's slack and not stored.
+template <int Lanes, int Rows, int Vectors>
+void sum_taps(const float* source, Index step, const Taps& taps, const Plane& out) {
+  using S = Simd<Lanes>;
+  for (Index y = 0; y < out.rows; y += Rows) {
+    for (Index x = 0; x < out.columns; x += Lanes * Vectors) {
+      typename S::vec acc[Rows][Vectors] = {};
+      const float* from = source + y * step + x;
+      for (int t = 0; t < taps.count; ++t) {
+        const typename S::vec w = S::broadcast(taps.weight[t]);
+        const float* p = from + taps.offset[t];
+        for (int r = 0; r < Rows; ++r)
+          for (int v = 0; v < Vectors; ++v) acc[r][v] += w * S::load(p + r * step + v * Lanes);
+      }
+      for (int r = 0; r < Rows && y + r < out.rows; ++r) {
+        float* to = out.data + (y + r) * out.pitch + x;
+        for (int v = 0; v < Vectors; ++v) {
+          const Index left = out.columns - x - v * Lanes;
+          if (left >= Lanes)
+            S::store(to + v * Lanes, acc[r][v]);
+          else if (left > 0)
+            S::store_part(to + v * Lanes, acc[r][v], left);
+        }
+      }
+    }
+  }
+}
+
+template <int Lanes>
+void sum_taps_lanes(const float* source, Index step, const Taps& taps, const Plane& out) {
+  if (out.columns > 2 * Lanes)
+    sum_taps<Lanes, 2, 4>(source, step, taps, out);
+  else if (out.columns > Lanes)
+    sum_taps<Lanes, 4, 2>(source, step, taps, out);
+  else if (out.rows > 4)
+    sum_taps<Lanes, 8, 1>(source, step, taps, out);
+  else
+    sum_taps<Lanes, 4, 1>(source, step, taps, out);
+}
+
+// Narrow planes take narrow vectors: half-empty registers cost the same as full ones.
+void convolve(const float* source, Index step, const Taps& taps, const Plane& out) {
+  if constexpr (kLanes > 8)
+    if (out.columns > 8) return sum_taps_lanes<16>(source, step, taps, out);
+  if constexpr (kLanes > 4)
+    if (out.columns > 4) return sum_taps_lanes<8>(source, step, taps, out);
+  sum_taps_lanes<4>(source, step, taps, out);
+}
+
+template <int Stride, int Dilation>
+inline Index column_offset(int j, Index phase) {
+  return (j * Dilation % Stride) * phase + j * Dilation / Stride;
+}
+
+// grad_weight[i, j] += sum of grad * source over TapRows rows of taps at once: as many accumulators
+// as fit into 16 registers.
+template <int Lanes, int Kernel, int Stride, int Dilation, int TapRows>
+void correlate(const float* source, const Layout& layout, const float* grad, Index grad_pitch,
+               Index rows, Index columns, float* out) {
+  using S = Simd<Lanes>;
+  typename S::vec acc[TapRows][Kernel] = {};
+  const Index whole = columns / Lanes * Lanes;
+  const typename S::mask part = S::first(columns - whole);
+  for (Index y = 0; y < rows; ++y) {
+    const float* g = grad + y * grad_pitch;
+    const float* s = source + y * Stride * layout.pitch;
+    for (Index x = 0; x < whole; x += Lanes) {
+      const typename S::vec gv = S::load(g + x);
+      for (int i = 0; i < TapRows; ++i)
+        for (int j = 0; j < Kernel; ++j)
+          acc[i][j] += gv * S::load(s + x + i * Dilation * layout.pitch +
+                                    column_offset<Stride, Dilation>(j, layout.phase));
+    }
+    if (whole < columns) {
+      // Lanes past the end meet real columns of the source, where 0 * infinity would be NaN.
+      const typename S::vec gv = S::select(part, S::load(g + whole));
+      for (int i = 0; i < TapRows; ++i)
+        for (int j = 0; j < Kernel; ++j)
+          acc[i][j] +=
+              gv * S::select(part, S::load(s + whole + i * Dilation * layout.pitch +
+                                           column_offset<Stride, Dilation>(j, layout.phase)));
+    }
+  }
+  for (int i = 0; i < TapRows; ++i)
+    for (int j = 0; j < Kernel; ++j) out[i * Kernel + j] = S::sum(acc[i][j]);
+}
+
+template <int Lanes, int Kernel, int Stride, int Dilation>
+void weight_plane(const float* source, const Layout& layout, const float* grad, Index grad_pitch,
+                  Index rows, Index columns, float* out) {
+  if constexpr (Kernel == 3) {
+    correlate<Lanes, 3, Stride, Dilation, 3>(source, layout, grad, grad_pitch, rows, columns, out);
+  } else {
+    const Index two = 2 * Dilation * layout.pitch;
+    correlate<Lanes, 5, Stride, Dilation, 2>(source, layout, grad, grad_pitch, rows, columns, out);
+    correlate<Lanes, 5, Stride, Dilation, 2>(source + two, layout, grad, grad_pitch, rows, columns,
+                                             out + 10);
+    correlate<Lanes, 5, Stride, Dilation, 1>(source + 2 * two, layout, grad, grad_pitch, rows,
+                                             columns, out + 20);
+  }
+}
+
+using WeightPlane = void (*)(const float*, const Layout&, const float*, Index, Index, Index,
+                             float*);
+
+template <int Lanes>
+WeightPlane weight_plane_lanes(const DepthwiseShape& shape) {
+  static constexpr WeightPlane table[2][2][2] = {
+      {{weight_plane<Lanes, 3, 1, 1>, weight_plane<Lanes, 3, 1, 2>},
+       {weight_plane<Lanes, 3, 2, 1>, weight_plane<Lanes, 3, 2, 2>}},
+      {{weight_plane<Lanes, 5, 1, 1>, weight_plane<Lanes, 5, 1, 2>},
+       {weight_plane<Lanes, 5, 2, 1>, weight_plane<Lanes, 5, 2, 2>}}};
+  return table[shape.kernel == 5][shape.stride - 1][shape.dilation - 1];
+}
+
+WeightPlane choose_weight_plane(const DepthwiseShape& shape, Index columns) {
+  if constexpr (kLanes > 8)
+    if (columns > 8) return weight_plane_lanes<16>(shape);
+  if constexpr (kLanes > 4)
+    if (columns > 4) return weight_plane_lanes<8>(shape);
+  return weight_plane_lanes<4>(shape);
+}
+
+struct Geometry {
+  Index padding, out_rows, out_columns, planes, taps;
+  explicit Geometry(const DepthwiseShape& s)
+      : padding(static_cast<Index>(s.dilation) * (s.kernel - 1) / 2),
+        out_rows((s.height - 1) / s.stride + 1),
+        out_columns((s.width - 1) / s.stride + 1),
+        planes(s.batch * s.channels),
+        taps(static_cast<Index>(s.kernel) * s.kernel) {}
+};
+
+// Offsets of the taps in the scratch of x; the weights are set per channel.
+Taps forward_taps(const DepthwiseShape& s, const Layout& layout) {
+  Taps taps;
+  for (int i = 0; i < s.kernel; ++i)
+    for (int j = 0; j < s.kernel; ++j) {
+      const Index column = static_cast<Index>(j) * s.dilation;
+      taps.offset[taps.count++] = static_cast<Index>(i) * s.dilation * layout.pitch +
+                                  column % s.stride * layout.phase + column / s.stride;
+    }
+  return taps;
+}
+
+// Taps that reach inputs whose row and column are u and v modulo the stride, in the scratch of the
+// output gradient; `source` says which weight each one takes.
+Taps backward_taps(const DepthwiseShape& s, const Geometry& g, const Layout& layout, int u, int v,
+                   int* source) {
+  Taps taps;
+  for (int i = 0; i < s.kernel; ++i)
+    for (int j = 0; j < s.kernel; ++j) {
+      const Index row = u + g.padding - static_cast<Index>(i) * s.dilation;
+      const Index column = v + g.padding - static_cast<Index>(j) * s.dilation;
+      if (row % s.stride != 0 || column % s.stride != 0) continue;
+      source[taps.count] = i * s.kernel + j;
+      taps.offset[taps.count++] =
+          (layout.border + row / s.stride) * layout.pitch + layout.border + column / s.stride;
+    }
+  return taps;
+}
+
+struct BackwardPlan {
+  Taps taps[2][2];
+  int source[2][2][kMaxTaps];
+  BackwardPlan(const DepthwiseShape& s, const Geometry& g, const Layout& layout) {
+    for (int u = 0; u < s.stride; ++u)
+      for (int v = 0; v < s.stride; ++v)
+        taps[u][v] = backward_taps(s, g, layout, u, v, source[u][v]);
+  }
+};
+
+void data_plane(const DepthwiseShape& s, BackwardPlan& plan, const float* padded,
+                const Layout& layout, const float* weight, float* half, float* grad_x) {
+  for (int u = 0; u < s.stride; ++u) {
+    const Index rows = (s.height - u + s.stride - 1) / s.stride;
+    const Index half_pitch = (s.width + 1) / 2;
+    for (int v = 0; v < s.stride; ++v) {
+      Taps& taps = plan.taps[u][v];
+      for (int t = 0; t < taps.count; ++t) taps.weight[t] = weight[plan.source[u][v][t]];
+      const Index columns = (s.width - v + s.stride - 1) / s.stride;
+      float* to = s.stride == 1 ? grad_x : half + v * rows * half_pitch;
+      convolve(padded, layout.pitch, taps,
+               {to, rows, columns, s.stride == 1 ? s.width : half_pitch});
+    }
+    if (s.stride == 1) return;
+    for (Index r = 0; r < rows; ++r) {
+      const float* even = half + r * half_pitch;
+      const float* odd = half + (rows + r) * half_pitch;
+      float* to = grad_x + (2 * r + u) * s.width;
+      for (Index c = 0; c < s.width / 2; ++c) {
+        to[2 * c] = even[c];
+        to[2 * c + 1] = odd[c];
+      }
+      if (s.width & 1) to[s.width - 1] = even[s.width / 2];
+    }
+  }
+}
+
+float* allocate(Index count) {
+  return static_cast<float*>(std::calloc(static_cast<std::size_t>(count), sizeof(float)));
+}
+
+// Calls body(first, last) on equal runs of planes. One thread enters no parallel region, which is
+// what keeps a forked process from waiting for threads that it does not have.
+template <class Body>
+bool for_planes(Index planes, int threads, const Body& body) {
+  if (threads > planes) threads = static_cast<int>(planes);
+  if (threads <= 1) return planes == 0 || body(0, planes);
+  int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : failed)
+  for (int t = 0; t < threads; ++t)
+    failed += !body(planes * t / threads, planes * (t + 1) / threads);
+  return failed == 0;
+}
+
+}  // namespace
+
+namespace nasturtium::kernels::NASTURTIUM_ISA {
+
+static bool forward(const DepthwiseShape& s, const float* x, const float* weight, float* y,
+                    int threads) {
+  const Geometry g(s);
+  const Layout layout(s.height, s.width, g.padding, s.stride);
+  return for_planes(g.planes, threads, [&](Index first, Index last) {
+    float* scratch = allocate(layout.size);
+    if (!scratch) return false;
+    Taps taps = forward_taps(s, layout);
+    for (Index plane = first; plane < last; ++plane) {
+      std::memcpy(taps.weight, weight + plane % s.channels * g.taps,
+                  static_cast<std::size_t>(g.taps) * sizeof(float));
+      fill(scratch, layout, x + plane * s.height * s.width, s.height, s.width, s.stride);
+      convolve(scratch, s.stride * layout.pitch, taps,
+               {y + plane * g.out_rows * g.out_columns, g.out_rows, g.out_columns, g.out_columns});
+    }
+    std::free(scratch);
+    return true;
+  });
+}
+
+static bool backward(const DepthwiseShape& s, const float* grad_y, const float* x,
+                     const float* weight, float* grad_x, float* grad_weight, int threads) {
+  const Geometry g(s);
+  const Layout layout(s.height, s.width, g.padding, s.stride);
+  const Layout grad_layout(g.out_rows, g.out_columns, g.padding, 1);
+  const WeightPlane weight_one = choose_weight_plane(s, g.out_columns);
+  float* partial = grad_weight ? allocate(g.planes * g.taps) : nullptr;
+  if (grad_weight && !partial && g.planes > 0) return false;
+  const bool done = for_planes(g.planes, threads, [&](Index first, Index last) {
+    const Index half = (s.height + 1) * (s.width + 1);
+    float* scratch = allocate(layout.size + grad_layout.size + half);
+    if (!scratch) return false;
+    float* padded = scratch + layout.size;
+    BackwardPlan plan(s, g, grad_layout);
+    for (Index p = first; p < last; ++p) {
+      const float* gy = grad_y + p * g.out_rows * g.out_columns;
+      fill(padded, grad_layout, gy, g.out_rows, g.out_columns, 1);
+      if (grad_weight) {
+        fill(scratch, layout, x + p * s.height * s.width, s.height, s.width, s.stride);
+        weight_one(scratch, layout, padded + grad_layout.border * (grad_layout.pitch + 1),
+                   grad_layout.pitch, g.out_rows, g.out_columns, partial + p * g.taps);
+      }
+      if (grad_x)
+        data_plane(s, plan, padded, grad_layout, weight + p % s.channels * g.taps,
+                   padded + grad_layout.size, grad_x + p * s.height * s.width);
+    }
+    std::free(scratch);
+    return true;
+  });
+  if (grad_weight) {
+    for (Index c = 0; c < s.channels; ++c)
+      for (Index t = 0; t < g.taps; ++t) {
+        double sum = 0;
+        for (Index n = 0; n < s.batch; ++n)
+          sum += static_cast<double>(partial[(n * s.channels + c) * g.taps + t]);
+        grad_weight[c * g.taps + t] = static_cast<float>(sum);
+      }
+    std::free(partial);
+  }
+  return done;
+}
+
+extern const DepthwiseTable depthwise;
+const DepthwiseTable depthwise{forward, backward};
+
+}  // namespace nasturtium::kernels::NASTURTIUM_ISA

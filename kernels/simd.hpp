@@ -1,0 +1,77 @@
+#pragma once
+// Register-sized float vectors. Everything has internal linkage and nothing comes from the standard
+// library: a function that two instruction sets emit under one name would be merged by the linker,
+// and the wider one would then run on a processor that lacks it.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace {
+
+// Spelled out per width: gcc does not treat a vector_size that depends on a template as a vector.
+template <int Lanes>
+struct VectorTypes;
+template <>
+struct VectorTypes<4> {
+  typedef float vec __attribute__((vector_size(16)));
+  typedef float unaligned __attribute__((vector_size(16), aligned(4), may_alias));
+  typedef std::int32_t mask __attribute__((vector_size(16)));
+};
+template <>
+struct VectorTypes<8> {
+  typedef float vec __attribute__((vector_size(32)));
+  typedef float unaligned __attribute__((vector_size(32), aligned(4), may_alias));
+  typedef std::int32_t mask __attribute__((vector_size(32)));
+};
+template <>
+struct VectorTypes<16> {
+  typedef float vec __attribute__((vector_size(64)));
+  typedef float unaligned __attribute__((vector_size(64), aligned(4), may_alias));
+  typedef std::int32_t mask __attribute__((vector_size(64)));
+};
+
+template <int Lanes>
+struct Simd {
+  using vec = typename VectorTypes<Lanes>::vec;
+  using unaligned = typename VectorTypes<Lanes>::unaligned;
+  using mask = typename VectorTypes<Lanes>::mask;
+
+  static inline vec load(const float* p) { return *reinterpret_cast<const unaligned*>(p); }
+  static inline void store(float* p, vec v) { *reinterpret_cast<unaligned*>(p) = v; }
+  static inline vec broadcast(float x) { return x - vec{}; }
+
+  // The first `count` lanes only, 0 < count < Lanes.
+  static inline void store_part(float* p, vec v, std::ptrdiff_t count) {
+    for (int i = 0; i < Lanes; ++i)
+      if (i < count) p[i] = v[i];
+  }
+  static inline mask first(std::ptrdiff_t count) {
+    mask m;
+    for (int i = 0; i < Lanes; ++i) m[i] = i < count ? -1 : 0;
+    return m;
+  }
+  static inline vec select(mask m, vec v) { return m ? v : vec{}; }
+
+  // Lanes are added in pairs, so the order is one of the type, not of the caller.
+  static inline float sum(vec v) {
+    float part[Lanes];
+    for (int i = 0; i < Lanes; ++i) part[i] = v[i];
+    for (int width = Lanes / 2; width > 0; width /= 2)
+      for (int i = 0; i < width; ++i) part[i] += part[i + width];
+    return part[0];
+  }
+};
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#elif defined(__AVX2__)
+constexpr int kLanes = 8;
+#else
+constexpr int kLanes = 4;
+#endif
+
+inline std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) {
+  return (n + step - 1) / step * step;
+}
+
+}  // namespace
