@@ -1,0 +1,179 @@
+"""Everything that is particular to SQLite: the file, its header, its locks and its errors.
+
+A record is a file in WAL mode with synchronous=FULL: a committed transaction survives the end of
+the process and the loss of power. Writers queue for the one lock from their BEGIN on, so that no
+transaction fails half-way for being overtaken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import struct
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy import event as hooks
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import QueuePool
+
+from nasturtium.errors import StoreFull, StudyError, StudyVersionError
+from nasturtium.study.schema import VERSION, metadata
+
+__all__ = ["check_file", "integrity", "make_file", "open_engine", "path_of", "translated", "writer"]
+
+APPLICATION_ID = 0x6E617374  # "nast", at offset 68 of the header
+BUSY_SECONDS = 60.0
+_MAGIC = b"SQLite format 3\0"
+_WRITE = "nasturtium_write"
+_FULL = ("SQLITE_FULL",)
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
+
+
+def path_of(url: str | Path) -> Path:
+    """The file of a path or of a `sqlite:///…` URL; StudyError for another database."""
+    text = str(url)
+    if "://" in text:
+        scheme, _, rest = text.partition(":///")
+        if scheme != "sqlite" or not rest:
+            raise StudyError(f"{text.partition('://')[0]} is no store: give a path or sqlite:///…")
+        text = rest
+    if "\0" in text:
+        raise StudyError("the path of a record holds a NUL character")
+    return Path(text)
+
+
+def make_file(path: Path) -> None:
+    """Create an empty record at `path` unless one is there: whole, or not at all."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    with translated(path):
+        try:
+            engine = _engine(draft, mode="rwc")
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
+                metadata.create_all(connection)
+            engine.dispose()
+            _set_wal(draft)
+            _publish(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def _set_wal(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    try:
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    finally:
+        connection.close()
+    if mode != "wal":
+        raise StudyError(f"{path.parent}: SQLite's WAL mode does not work here; use a local disk")
+
+
+def _publish(draft: Path, path: Path) -> None:
+    """Give the finished file its name and make the name durable; the first of several wins."""
+    with contextlib.suppress(FileExistsError):
+        os.link(draft, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def check_file(path: Path) -> None:
+    """Refuse what is no record of this version, by its header alone: the file is left unchanged."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        raise StudyError(f"{path}: there is no record here") from None
+    except OSError as error:
+        raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
+    if len(header) < 100 or not header.startswith(_MAGIC):
+        raise StudyVersionError(f"{path}: is no record of nasturtium; choose another folder")
+    version, application = struct.unpack(">I", header[60:64]) + struct.unpack(">I", header[68:72])
+    if application != APPLICATION_ID:
+        raise StudyVersionError(f"{path}: is a database of another program; choose another folder")
+    if version != VERSION:
+        age = "a newer" if version > VERSION else "an older"
+        raise StudyVersionError(
+            f"{path}: the record has version {version}, of {age} nasturtium, this one reads "
+            f"version {VERSION}; use that nasturtium, or start a new run in another folder"
+        )
+
+
+def open_engine(path: Path) -> Engine:
+    """Connections to the record at `path`; check it with `check_file` before."""
+    return _engine(path, mode="rw")
+
+
+def writer(engine: Engine) -> Engine:
+    """The same connections, whose transactions take the write lock when they begin."""
+    return engine.execution_options(**{_WRITE: True})
+
+
+def _engine(path: Path, *, mode: str) -> Engine:
+    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,  # transactions begin in _begin, not when the driver sees fit
+            check_same_thread=False,
+        )
+        connection.execute("PRAGMA synchronous = FULL")
+        return connection
+
+    engine = create_engine(
+        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=-1
+    )
+    hooks.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get(_WRITE, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def integrity(connection: Connection) -> list[str]:
+    """What SQLite finds wrong with the file; empty where nothing is."""
+    rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    return [] if rows == ["ok"] else [str(row) for row in rows]
+
+
+@contextlib.contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Errors of SQLite and of the file system as StudyError or StoreFull, in one line."""
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        raise _translation(path, error.orig) from error
+    except (sqlite3.Error, OSError) as error:
+        raise _translation(path, error) from error
+
+
+def _translation(path: Path, error: Any) -> StudyError:
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(_FULL) or getattr(error, "errno", None) == 28:  # ENOSPC
+        return StoreFull(f"{path}: the disk is full; free some space and resume")
+    if name.startswith(_DAMAGED):
+        return StudyError(f"{path}: the record is damaged ({error}); restore it from a copy")
+    if name.startswith(_BUSY):
+        return StudyError(f"{path}: another process held the record for {BUSY_SECONDS:.0f} s")
+    if name.startswith("SQLITE_READONLY") or isinstance(error, PermissionError):
+        return StudyError(f"{path}: cannot be written; check the permissions of file and folder")
+    if name.startswith("SQLITE_CANTOPEN") or isinstance(error, FileNotFoundError):
+        return StudyError(f"{path}: cannot be opened; check that the folder exists and is writable")
+    return StudyError(f"{path}: {error}")
