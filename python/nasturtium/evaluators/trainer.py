@@ -96,7 +96,9 @@ class _Run:
         self.start = time.monotonic()
         self.limit = math.inf if deadline is None else max(1e-3, deadline - self.start)
         self.device = torch.device(device)
-        self.model = model.to(self.device)
+        # Convolutions on images with the channels last take half to nine tenths of the time.
+        self.layout = torch.channels_last if x.dim() == 4 else torch.contiguous_format
+        self.model = model.to(device=self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
         self.x, self.y = x.to(self.device), y.to(self.device)
         self.recipe, self.task, self.outputs, self.epochs = recipe, task, outputs, epochs
         self.class_weights: Tensor | None = None
@@ -118,7 +120,12 @@ class _Run:
         curve: list[float] = []
         values: dict[str, float] = {}
         status, epoch, loss = "ok", 0, math.nan
-        held = None if validation is None else tuple(t.to(self.device) for t in validation)
+        held = None
+        if validation is not None:
+            held = (
+                validation[0].to(self.device, memory_format=self.layout),
+                validation[1].to(self.device),
+            )
         while epoch < self.epochs and self.share() < 1:
             loss = self.run_epoch()
             epoch += 1
@@ -138,7 +145,7 @@ class _Run:
                 break
         if self.average is not None and status != "diverged":
             self.average.store(self.model)
-        self.model.eval()
+        self.model.to(memory_format=torch.contiguous_format).eval()
         score = curve[-1] if curve and status != "diverged" else None
         seconds = time.monotonic() - self.start
         return Fit(status, score, values, tuple(curve), seconds, epoch, loss)
@@ -166,7 +173,7 @@ class _Run:
         return float(torch.stack(losses).mean()) if losses else math.nan
 
     def update(self, x: Tensor, y: Tensor) -> Tensor:
-        x = augment(x, self.recipe, self.generator)
+        x = augment(x, self.recipe, self.generator).contiguous(memory_format=self.layout)
         if self.recipe.mixup > 0:
             share = float(self.numpy.beta(self.recipe.mixup, self.recipe.mixup))
             other = torch.randperm(len(x), generator=self.generator).to(self.device)
@@ -213,7 +220,8 @@ def _optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     groups = [group for group in groups if group["params"]]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=True)
-    return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=True)
+    betas = (recipe.momentum, recipe.beta2)
+    return torch.optim.AdamW(groups, lr=recipe.lr, betas=betas, fused=True)
 
 
 class _Average:
@@ -253,10 +261,10 @@ def _floats(model: nn.Module) -> list[Tensor]:
 
 
 def predict(model: nn.Module, x: Tensor, *, device: str = "cpu") -> Tensor:
-    """The outputs of `model` in eval mode for `x` `[n, ...]`, as float32 `[n, outputs]` on the CPU."""
+    """What `model` gives in eval mode for `x` `[n, ...]`: float32 `[n, outputs]`, on the CPU."""
     model.eval()
     with torch.inference_mode():
-        parts = [model(part.to(device)).float().cpu() for part in x.split(_EVAL_BATCH)]
+        parts = [model(part.to(device)).float().cpu() for part in torch.split(x, _EVAL_BATCH)]
     return torch.cat(parts)
 
 
@@ -265,10 +273,13 @@ def measure(model: nn.Module, x: Tensor, y: Tensor, *, task: str) -> dict[str, f
     model.eval()
     right, loss = 0.0, 0.0
     with torch.inference_mode():
-        for part, target in zip(x.split(_EVAL_BATCH), y.split(_EVAL_BATCH), strict=True):
+        for part, target in zip(
+            torch.split(x, _EVAL_BATCH), torch.split(y, _EVAL_BATCH), strict=True
+        ):
             output = model(part)
             if task == "regression":
-                loss += float(F.mse_loss(output.squeeze(1), target.to(output.dtype), reduction="sum"))
+                error = output.squeeze(1) - target.to(output.dtype)
+                loss += float(error.square().sum())
             else:
                 loss += float(F.cross_entropy(output, target, reduction="sum"))
                 right += float((output.argmax(1) == target).sum())

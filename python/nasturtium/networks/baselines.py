@@ -8,6 +8,7 @@ from nasturtium.networks.ir import Net, NetBuilder
 __all__ = ["plain_mlp", "residual_net"]
 
 _WIDTH = 16
+_MLP_WIDTH = 128
 _MOST_SCALE = 64.0
 
 
@@ -63,14 +64,28 @@ def _basic_block(build: NetBuilder, h: str, name: str, width: int, stride: int) 
     return build.add(f"{name}_act2", "relu")
 
 
-def plain_mlp(
-    input_shape: Sequence[int], outputs: int, *, width: int = 128, depth: int = 2
-) -> Net:
-    """`depth` times linear, batch normalization, ReLU, dropout; then a linear output."""
+def plain_mlp(input_shape: Sequence[int], outputs: int, params: int | None = None) -> Net:
+    """Two layers of 128 units: linear, batch normalization, ReLU, dropout 0.1; a linear output.
+
+    With `params`, the width is chosen: the smallest such network with at least that many.
+    """
+    if params is None:
+        return _plain_mlp(input_shape, outputs, _MLP_WIDTH)
+    low, high = 0, 1
+    while cost(_plain_mlp(input_shape, outputs, high)).params < params:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        enough = cost(_plain_mlp(input_shape, outputs, middle)).params >= params
+        low, high = (low, middle) if enough else (middle, high)
+    return _plain_mlp(input_shape, outputs, high)
+
+
+def _plain_mlp(input_shape: Sequence[int], outputs: int, width: int) -> Net:
     build = NetBuilder("plain_mlp", input_shape)
     if len(input_shape) > 1:
         build.add("flat", "flatten")
-    for i in range(1, depth + 1):
+    for i in (1, 2):
         build.add(f"layer{i}", "linear", out=width)
         build.add(f"norm{i}", "batch_norm1d")
         build.add(f"act{i}", "relu")

@@ -18,18 +18,8 @@ __all__ = ["OPS", "Args", "Layer", "Net", "NetBuilder", "Op", "Shape"]
 Args: TypeAlias = Mapping[str, int | float | str | bool]
 
 INPUT = "x"
-# Names that an nn.Module, or the generated source, needs for itself.
-_RESERVED = frozenset(
-    "x F nn self torch add_module apply bfloat16 buffers children compile cpu cuda double dtype "
-    "dump_patches eval extra_repr float forward get_buffer get_extra_state get_parameter "
-    "get_submodule half ipu load_state_dict modules mtia named_buffers named_children "
-    "named_modules named_parameters parameters plan register_buffer register_module "
-    "register_parameter requires_grad_ set_submodule share_memory state_dict to to_empty train "
-    "training type xpu zero_grad call_super_init register_backward_hook register_forward_hook "
-    "register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook "
-    "register_load_state_dict_post_hook register_load_state_dict_pre_hook "
-    "register_state_dict_post_hook register_state_dict_pre_hook set_extra_state".split()
-)
+# Names that the generated source needs; `nn.Module` itself refuses those of its own attributes.
+_RESERVED = frozenset(("F", "Tensor", "forward", "net", "nn", "plan", "self", "torch", "training"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +88,7 @@ def _check_layer(net: str, layer: Layer, known: Mapping[str, Shape]) -> None:
         )
     missing = [source for source in layer.inputs if source not in known]
     if missing:
-        raise SpaceError(f"network {net!r}: layer {name!r} reads {missing[0]!r}, which is not there")
+        raise SpaceError(f"network {net!r}: layer {name!r} reads {missing[0]!r}, which is missing")
 
 
 class NetBuilder:

@@ -78,10 +78,10 @@ def _window(args: _Args, shape: Shape) -> tuple[int, int]:
     _, height, width = _image(shape)
     kernel = _int(args, "kernel")
     stride, padding = _int(args, "stride", 1), _int(args, "padding", kernel // 2)
-    out = (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1
-    if min(out) < 1:
+    rows, columns = ((n + 2 * padding - kernel) // stride + 1 for n in (height, width))
+    if min(rows, columns) < 1:
         raise SpaceError(f"a window of {kernel} does not fit into {height} x {width} pixels")
-    return out
+    return rows, columns
 
 
 def _conv_shape(args: _Args, shapes: tuple[Shape, ...]) -> Shape:
@@ -197,7 +197,8 @@ def _join(separator: str) -> Callable[[_Args, int], str]:
 
 
 def _concat_text(args: _Args, inputs: int) -> str:
-    return "torch.cat((" + ", ".join(f"{{{i}}}" for i in range(inputs)) + ("," * (inputs == 1)) + "), dim=1)"
+    listed = ", ".join(f"{{{i}}}" for i in range(inputs))
+    return f"torch.cat([{listed}], dim=1)"
 
 
 def _embedding_module(args: _Args, shapes: tuple[Shape, ...]) -> ModuleCall:

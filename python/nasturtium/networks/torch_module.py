@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from nasturtium.networks.ir import INPUT, Layer, Net
 from nasturtium.networks.ops import ModuleCall
 
-__all__ = ["NetModule", "module"]
+__all__ = ["NetModule", "build"]
 
 _CLASSES: dict[str, type[nn.Module]] = {
     "AvgPool2d": nn.AvgPool2d,
@@ -124,7 +124,7 @@ def _function(layer: Layer) -> Callable[..., Tensor] | None:
     return _MODULE_CALLS.get(layer.op, _FUNCTIONS.get(layer.op))
 
 
-def module(net: Net, *, seed: int = 0) -> NetModule:
+def build(net: Net, *, seed: int = 0) -> NetModule:
     """The trainable module of `net`; its initial weights are a function of `seed` alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
