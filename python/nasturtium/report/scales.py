@@ -40,9 +40,7 @@ class Scale:
                 if t not in texts[:i]]  # fmt: skip
 
 
-def make_scale(
-    values: Sequence[float], start: float, stop: float, *, log: bool = False
-) -> Scale:
+def make_scale(values: Sequence[float], start: float, stop: float, *, log: bool = False) -> Scale:
     """A scale that holds the values with a little room at both ends.
 
     Raises:

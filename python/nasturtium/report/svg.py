@@ -33,9 +33,7 @@ def element(name: str, *children: str | Markup, **attributes: Attribute) -> Mark
     return Markup(f"<{name}{''.join(parts)}>{inner}</{name}>")
 
 
-def picture(
-    width: float, height: float, *children: Markup, label: str, class_: str = ""
-) -> Markup:
+def picture(width: float, height: float, *children: Markup, label: str, class_: str = "") -> Markup:
     """An ``<svg>`` that scales with the page; ``label`` is its text alternative."""
     return element(
         "svg",

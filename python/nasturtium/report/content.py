@@ -1,0 +1,202 @@
+"""The page's facts, tables and lists, as values that the template prints."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nasturtium.report.data import RANDOM_SEARCH, ReportData, TrialRow, finite
+from nasturtium.report.figures import Key, rungs
+from nasturtium.report.scales import compact, duration
+
+_PHASES = (
+    "load", "search", "random_search", "final", "baselines", "test", "export", "latency", "report",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A number at the top of the page with what it is."""
+
+    value: str
+    name: str
+    detail: str = ""
+
+
+def facts(data: ReportData) -> list[Fact]:
+    """The numbers at the top of the page."""
+    found = []
+    if (params := data.number("params")) is not None:
+        found.append(Fact(f"{params:,.0f}", "parameters"))
+    if (macs := data.number("macs")) is not None:
+        found.append(Fact(compact(macs), "multiply-adds per sample"))
+    for runtime, name in (("torch", "torch"), ("onnxruntime", "ONNX Runtime")):
+        if (median := data.number("latency_ms", runtime, "median")) is not None:
+            low = data.number("latency_ms", runtime, "p10")
+            high = data.number("latency_ms", runtime, "p90")
+            spread = "" if low is None or high is None else f"{low:.2g} to {high:.2g} ms for 80 %"
+            found.append(Fact(f"{median:.2g} ms", f"per sample, {name}", spread))
+    if data.trials:
+        searched = sum(t.study != RANDOM_SEARCH for t in data.trials)
+        failed = sum(t.status in ("failed", "diverged", "timeout", "crashed") for t in data.trials)
+        detail = f"{failed:,} failed" if failed else ""
+        found.append(
+            Fact(f"{searched:,}", "trial searched" if searched == 1 else "trials searched", detail)
+        )
+    if (total := data.number("seconds", "total")) is not None:
+        found.append(Fact(duration(total), "in all"))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A trial as the table shows it; the raw numbers are what it sorts by."""
+
+    trial: TrialRow
+    score: str
+    params: str
+    macs: str
+    seconds: str
+    rung_rank: int
+    study: str
+
+
+def table(trials: Sequence[TrialRow]) -> list[Row]:
+    """The rows, best first: the dearest fidelity above the cheaper ones, then by score."""
+    rank = {rung: i for i, rung in enumerate(rungs(trials))}
+
+    def order(trial: TrialRow) -> tuple[bool, int, float, int]:
+        score = trial.counted
+        return score is None, -rank[trial.rung], -(score or 0.0), trial.number
+
+    return [
+        Row(
+            trial=trial,
+            score="" if trial.score is None else f"{trial.score:.4f}",
+            params="" if trial.params is None else f"{trial.params:,.0f}",
+            macs="" if trial.macs is None else compact(trial.macs),
+            seconds="" if trial.seconds is None else f"{trial.seconds:.1f}",
+            rung_rank=rank[trial.rung],
+            study="random" if trial.study == RANDOM_SEARCH else "",
+        )
+        for trial in sorted(trials, key=order)
+    ]
+
+
+def phases(data: ReportData) -> list[tuple[str, float]]:
+    """The parts of the run with their seconds, in the order in which they come."""
+    seconds = data.get("seconds")
+    if not isinstance(seconds, Mapping):
+        return []
+    names = [name for name in _PHASES if name in seconds]
+    names += [name for name in seconds if name not in (*_PHASES, "total")]
+    known = [(str(name).replace("_", " "), finite(seconds[name]) or 0.0) for name in names]
+    total = finite(seconds.get("total"))
+    rest = 0.0 if total is None else total - sum(value for _, value in known)
+    # Rounding leaves a little; only what a reader would miss is worth a name.
+    return [*known, ("other", rest)] if total and rest > 0.01 * total else known
+
+
+def phase_keys(data: ReportData) -> list[tuple[Key, str, str]]:
+    """The legend of the time bar: key, duration, share."""
+    kept = [(name, value) for name, value in phases(data) if value > 0]
+    total = sum(value for _, value in kept)
+    return [
+        (Key(f"s{i % 8}", "square", name), duration(value), f"{100 * value / total:.0f} %")
+        for i, (name, value) in enumerate(kept)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Snippet:
+    """A few lines of code with what they do."""
+
+    title: str
+    code: str
+
+
+def usage(data: ReportData) -> list[Snippet]:
+    """How to use the files of the run."""
+    shape = [int(size) for size in data.get("data", "input_shape") or ()]
+    example = ", ".join(map(str, [1, *shape])) or "1, features"
+    file = "image.png" if len(shape) == 3 else "rows.csv"
+    return [
+        Snippet("Predict from raw files; this library is not needed", f"python predict.py {file}"),
+        Snippet(
+            "PyTorch, from model.py and weights.safetensors",
+            "import torch\n"
+            "from safetensors.torch import load_file\n\n"
+            "import model\n\n"
+            "network = model.Model()\n"
+            'network.load_state_dict(load_file("weights.safetensors"))\n'
+            "network.eval()\n"
+            "with torch.inference_mode():\n"
+            f"    output = network(torch.zeros({example}))  # raw values, not scaled",
+        ),
+        Snippet(
+            "ONNX Runtime, from model.onnx",
+            "import numpy as np\nimport onnxruntime\n\n"
+            'session = onnxruntime.InferenceSession("model.onnx")\n'
+            "name = session.get_inputs()[0].name\n"
+            f"output = session.run(None, {{name: np.zeros(({example}), np.float32)}})[0]",
+        ),
+    ]
+
+
+def pairs(data: ReportData, *keys: str) -> list[tuple[str, str]]:
+    return [
+        (key.replace("_", " "), _say(value)) for key in keys if (value := data.get(key)) is not None
+    ]
+
+
+def flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
+    """A mapping's leaves as rows of name and value."""
+    if not isinstance(value, Mapping):
+        return []
+    rows: list[tuple[str, str]] = []
+    for key, inner in value.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(inner, Mapping):
+            rows.extend(flat(inner, f"{name}, "))
+        elif inner is not None:
+            rows.append((name, _say(inner)))
+    return rows
+
+
+def _say(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_say, value))
+    return value if isinstance(value, str) else json.dumps(value, default=str)
+
+
+def warnings(data: ReportData) -> list[str]:
+    """What was not done and what to be careful with, in words."""
+    said: list[str] = []
+    notes = data.get("data", "notes")
+    said += [notes] if isinstance(notes, str) else [str(note) for note in notes or ()]
+    stopped = data.get("stopped_by")
+    if stopped in ("interrupt", "signal", "ctrl-c", "user"):
+        said.append("The run was stopped by hand before its budget was used up.")
+    if not data.baselines:
+        said.append("No baseline was run, so nothing says whether a simpler model does as well.")
+    said += [
+        f"{entry.get('name')} was not measured: its value is an estimate."
+        for entry in data.baselines
+        if not entry.get("measured", True)
+    ]
+    held_out = data.number("data", "test")
+    if held_out is not None and held_out < 200:
+        said.append(f"The test part has only {held_out:.0f} samples: the intervals are wide.")
+    if data.result and not data.get("exports"):
+        said.append("No exported file was checked against the trained network.")
+    said.append(
+        "One split and one seed: another split or seed gives another number; the intervals cover "
+        "the choice of test samples alone."
+    )
+    return said

@@ -1,0 +1,128 @@
+"""Reading a run's folder into ``ReportData``."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasturtium.errors import UserError
+from nasturtium.networks.ir import Net
+from nasturtium.report.data import (
+    RANDOM_SEARCH,
+    SEARCH,
+    Predictions,
+    ReportData,
+    TrialRow,
+    finite,
+    net_from_json,
+)
+from nasturtium.study.records import TrialRecord
+from nasturtium.study.store import Store
+
+_FOUND, _TRUE, _BASELINE = "y_pred", "y_true", "baseline_"
+
+
+def load(folder: str | Path) -> ReportData:
+    """What a run left in ``folder``.
+
+    ``result.json`` has to be there; the record of the trials, the predictions and the network
+    may be absent, as they are in a run that was stopped early.
+
+    Raises:
+        UserError: no ``result.json``, or one that cannot be read.
+        StudyError: the record is damaged.
+    """
+    root = Path(folder)
+    result = _result(root / "result.json")
+    return ReportData(
+        result=result,
+        trials=_trials(root / "study.db"),
+        predictions=_predictions(root / "predictions.npz"),
+        network=_network(result),
+    )
+
+
+def _result(path: Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(
+            f"{path.parent} holds no result.json; finish the run with --resume"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot read {path} ({error}); restore it, or run again") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} holds no JSON object; restore it, or run again")
+    return value
+
+
+def _network(result: Mapping[str, Any]) -> Net | None:
+    value = result.get("network")
+    if not isinstance(value, Mapping):
+        return None
+    try:
+        return net_from_json(value)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the network in result.json cannot be read: {error!r}") from None
+
+
+def _trials(path: Path) -> tuple[TrialRow, ...]:
+    if not path.is_file():
+        return ()
+    rows: list[TrialRow] = []
+    for name in (SEARCH, RANDOM_SEARCH):
+        if name in Store.studies(path):
+            with Store.open(path, name) as store:
+                rows.extend(_rows(name, store.trials()))
+    return tuple(rows)
+
+
+def _rows(study: str, records: list[TrialRecord]) -> list[TrialRow]:
+    # Trials without a result come last: they have not ended.
+    ended = sorted(records, key=lambda r: (r.told_at is None, r.told_at or 0.0, r.number))
+    return [_row(study, record, order) for order, record in enumerate(ended)]
+
+
+def _row(study: str, record: TrialRecord, order: int) -> TrialRow:
+    values = record.values
+    return TrialRow(
+        number=record.number,
+        architecture=record.arch,
+        status=record.status,
+        study=study,
+        fidelity=dict(record.fidelity),
+        score=finite(record.score),
+        params=finite(values.get("params")),
+        macs=finite(values.get("macs")),
+        latency_ms=finite(values.get("latency_ms")),
+        seconds=finite(record.seconds),
+        origin=record.origin,
+        parent=record.parent,
+        curve=tuple(record.curve),
+        order=order,
+    )
+
+
+def _predictions(path: Path) -> Predictions | None:
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if _TRUE not in arrays or _FOUND not in arrays:
+                raise UserError(f"{path} holds no {_TRUE} and {_FOUND}; restore it, or run again")
+            others = {
+                int(name.removeprefix(_BASELINE)): arrays[name]
+                for name in arrays.files
+                if name.removeprefix(_BASELINE).isdigit() and name.startswith(_BASELINE)
+            }
+            found = Predictions(arrays[_TRUE], arrays[_FOUND], others)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(f"cannot read {path} ({error}); restore it, or run again") from None
+    if found.y_true.ndim != 1 or found.y_true.shape != found.y_pred.shape:
+        raise UserError(f"{path}: {_TRUE} and {_FOUND} differ in length; restore it, or run again")
+    return found
