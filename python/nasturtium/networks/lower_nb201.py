@@ -50,8 +50,8 @@ def lower(
 
 def _reduction(build: NetBuilder, h: str, name: str, out: int) -> str:
     """A residual block of two 3x3 convolutions; its shortcut pools, then projects."""
-    size = min(build.shape(h)[1:])
-    stride = 2 if size >= 2 * _LEAST_SIZE else 1
+    height, width = build.shape(h)[1:]
+    stride = 2 if min(height, width) >= 2 * _LEAST_SIZE else 1
     build.add(f"{name}_act1", "relu", h)
     build.add(f"{name}_conv1", "conv2d", out=out, kernel=3, stride=stride)
     build.add(f"{name}_norm1", "batch_norm2d")
@@ -59,8 +59,8 @@ def _reduction(build: NetBuilder, h: str, name: str, out: int) -> str:
     build.add(f"{name}_conv2", "conv2d", out=out, kernel=3)
     branch = build.add(f"{name}_norm2", "batch_norm2d")
     if stride == 2:
-        # Ceil mode is not needed: an odd size is padded as the strided convolution pads it.
-        odd = size % 2
+        # An odd side is padded, so that the pooled size is that of the strided convolution.
+        odd = max(height % 2, width % 2)
         h = build.add(f"{name}_pool", "avg_pool2d", h, kernel=2 + odd, stride=2, padding=odd)
     shortcut = build.add(f"{name}_shortcut", "conv2d", h, out=out, kernel=1)
     return build.add(f"{name}_add", "add", (branch, shortcut))

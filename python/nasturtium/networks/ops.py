@@ -160,6 +160,11 @@ def _pointwise(template: str) -> Op:
     return Op(shape=_same, template=_text(template))
 
 
+def _linear_shape(args: _Args, shapes: tuple[Shape, ...]) -> Shape:
+    _row(shapes[0])
+    return (_int(args, "out"),)
+
+
 def _linear_params(args: _Args, shapes: tuple[Shape, ...]) -> int:
     bias = _int(args, "out") if args.get("bias", True) else 0
     return _row(shapes[0]) * _int(args, "out") + bias
@@ -212,7 +217,7 @@ OPS: Mapping[str, Op] = {
     "batch_norm1d": _norm("BatchNorm1d"),
     "layer_norm": _norm("LayerNorm"),
     "linear": Op(
-        lambda args, shapes: (_int(args, "out"),),
+        _linear_shape,
         _by_module,
         _linear_params,
         _linear_macs,
