@@ -1,0 +1,39 @@
+"""Search methods and the parts that they are composed of."""
+
+from nasturtium.search.base import Observation, Optimizer, Proposal, usable
+from nasturtium.search.curves import CurveStop
+from nasturtium.search.engine import Composition, Proposer
+from nasturtium.search.history import Draft, History, Trial
+from nasturtium.search.limits import Limit, Limits
+from nasturtium.search.methods import halving_evolution, random_search, regularized_evolution
+from nasturtium.search.parts import AgeingQueue, tournament
+from nasturtium.search.proposers import Ageing, Halving, Random
+from nasturtium.search.rungs import Rungs
+from nasturtium.search.sampling import Fresh, Mutation, RandomCodes
+
+__all__ = [
+    "Ageing",
+    "AgeingQueue",
+    "Composition",
+    "CurveStop",
+    "Draft",
+    "Fresh",
+    "Halving",
+    "History",
+    "Limit",
+    "Limits",
+    "Mutation",
+    "Observation",
+    "Optimizer",
+    "Proposal",
+    "Proposer",
+    "Random",
+    "RandomCodes",
+    "Rungs",
+    "Trial",
+    "halving_evolution",
+    "random_search",
+    "regularized_evolution",
+    "tournament",
+    "usable",
+]

@@ -1,0 +1,199 @@
+"""Proposers: what to evaluate next, given the history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from nasturtium import rng
+from nasturtium.search.base import Codes
+from nasturtium.search.history import WORST, Draft, History, Trial
+from nasturtium.search.parts import AgeingQueue, tournament
+from nasturtium.search.rungs import Rank, Rungs
+from nasturtium.search.sampling import Fresh, Mutation
+
+__all__ = ["Ageing", "Halving", "Random", "by_rung", "by_score"]
+
+
+def by_score(trial: Trial) -> Rank:
+    """Rank by the score alone; a failed trial is last."""
+    return (WORST if trial.score is None else trial.score,)
+
+
+def by_rung(trial: Trial) -> Rank:
+    """Rank by the fidelity, then the score, then fewer parameters."""
+    if trial.score in (None, WORST):
+        return (-1.0, WORST, 0.0)
+    return (float(trial.rung), *by_score(trial), -trial.params)
+
+
+class Random:
+    """Every proposal is a new random code at `rung`."""
+
+    def __init__(self, fresh: Fresh, *, rung: int = 0) -> None:
+        self.fresh = fresh
+        self.rung = rung
+
+    def propose(self, history: History) -> Draft:
+        code, key = self.fresh.random()
+        return Draft(code, key, self.rung, "random")
+
+    def asked(self, trial: Trial) -> None:
+        self.fresh.proposed(trial.key)
+
+    def told(self, trial: Trial) -> None:
+        self.fresh.told(trial.key)
+
+    def counters(self) -> dict[str, int]:
+        return {"sample": self.fresh.codes.taken, "enumerated": int(self.fresh.enumerated)}
+
+    def restore(self, counters: Mapping[str, int], history: History) -> None:
+        self.rewind(counters)
+        self.fresh.sync(history)
+
+    def rewind(self, counters: Mapping[str, int]) -> None:
+        self.fresh.codes.taken = counters["sample"]
+        self.fresh.enumerated = bool(counters["enumerated"])
+
+
+class Ageing:
+    """Regularized evolution at the lowest rung.
+
+    The first `initial` proposals are random. Afterwards the best by rank of `sample` members,
+    drawn with replacement, is mutated; every told trial is born into a queue of `population`
+    members, whose oldest dies. Where no mutant may be proposed, and for a share `explore` of the
+    proposals, a random code is.
+    """
+
+    def __init__(
+        self,
+        random: Random,
+        mutation: Mutation,
+        *,
+        seed: int,
+        population: int,
+        sample: int,
+        initial: int,
+        explore: float = 0.0,
+        rank: Callable[[Trial], Rank] = by_score,
+    ) -> None:
+        self.random = random
+        self.mutation = mutation
+        self.stream = rng.Stream(rng.derive(seed, "select"))
+        self.population = population
+        self.sample = sample
+        self.initial = initial
+        self.explore = explore
+        self.rank = rank
+        self.queue = AgeingQueue(population)
+        self.ranks: dict[int, Rank] = {}
+        self.made = 0
+
+    def propose(self, history: History) -> Draft:
+        if self.made < self.initial or not len(self.queue):
+            return self.random.propose(history)
+        if self.explore and float(self.stream.uniform(1)[0]) < self.explore:
+            return self.random.propose(history)
+        members = self.queue.members
+        parent = -1
+
+        def child() -> Codes:
+            nonlocal parent
+            parent = tournament(members, self.sample, by=self.ranks.__getitem__, stream=self.stream)
+            return self.mutation(history.trials[parent].code)
+
+        found = self.random.fresh.mutant(child)
+        if found is None:
+            return self.random.propose(history)
+        code, key = found
+        return Draft(code, key, self.random.rung, f"mutant of {parent}", parent)
+
+    def asked(self, trial: Trial) -> None:
+        self.random.asked(trial)
+        self.made += 1
+
+    def told(self, trial: Trial) -> None:
+        self.random.told(trial)
+        self.ranks[trial.number] = self.rank(trial)
+        gone = self.queue.born(trial.number)
+        if gone is not None:
+            del self.ranks[gone]
+
+    def raised(self, number: int, trial: Trial) -> None:
+        """Member `number` has the result `trial` of a higher rung: it counts if it is better."""
+        if number in self.ranks:
+            self.ranks[number] = max(self.ranks[number], self.rank(trial))
+
+    def counters(self) -> dict[str, int]:
+        return {
+            **self.random.counters(),
+            "mutate": self.mutation.taken,
+            "select": self.stream.counter,
+        }
+
+    def restore(self, counters: Mapping[str, int], history: History) -> None:
+        self.random.restore(counters, history)
+        self.rewind(counters)
+        self.queue = AgeingQueue(self.population)
+        self.ranks = {}
+        self.made = sum(t.rung == self.random.rung for t in history.trials)
+        for trial in history.in_order_told():
+            if trial.rung == self.random.rung:
+                self.told(trial)
+
+    def rewind(self, counters: Mapping[str, int]) -> None:
+        self.random.rewind(counters)
+        self.mutation.taken = counters["mutate"]
+        self.stream.counter = counters["select"]
+
+
+class Halving:
+    """Promotions by `rungs` first; where nothing may rise, `below` fills the lowest rung."""
+
+    def __init__(self, below: Ageing, rungs: Rungs) -> None:
+        self.below = below
+        self.rungs = rungs
+        self._first: dict[str, int] = {}
+
+    def propose(self, history: History) -> Draft:
+        rising = self.rungs.next()
+        if rising is None:
+            return self.below.propose(history)
+        number, rung = rising
+        trial = history.trials[number]
+        return Draft(trial.code, trial.key, rung + 1, f"promotion of {number}", number)
+
+    def asked(self, trial: Trial) -> None:
+        if trial.rung and trial.parent is not None:
+            self.rungs.promote(trial.parent, trial.rung - 1)
+        else:
+            self._first[trial.key] = trial.number
+            self.below.asked(trial)
+
+    def told(self, trial: Trial) -> None:
+        self._stand(trial)
+        if trial.rung:
+            self.below.raised(self._first[trial.key], trial)
+        else:
+            self.below.told(trial)
+
+    def counters(self) -> dict[str, int]:
+        return self.below.counters()
+
+    def rewind(self, counters: Mapping[str, int]) -> None:
+        self.below.rewind(counters)
+
+    def restore(self, counters: Mapping[str, int], history: History) -> None:
+        self.below.restore(counters, history)
+        self.rungs.clear()
+        self._first = {t.key: t.number for t in history.trials if not t.rung}
+        for trial in history.in_order_told():
+            self._stand(trial)
+            if trial.rung:
+                self.below.raised(self._first[trial.key], trial)
+        for trial in history.trials:
+            if trial.rung and trial.parent is not None:
+                self.rungs.promote(trial.parent, trial.rung - 1)
+
+    def _stand(self, trial: Trial) -> None:
+        failed = trial.score in (None, WORST)
+        self.rungs.add(trial.rung, trial.number, None if failed else by_rung(trial)[1:])
