@@ -1,0 +1,94 @@
+"""The demo's search on five stratified outer folds of digits, so that every sample is tested once.
+
+Writes bench/results/digits.csv (a row per fold and network) and prints the pooled accuracies with
+exact McNemar tests. Resumable: a fold whose result is there is not run again.
+
+    python bench/job/digits.py [--time 180] [--out runs/bench-digits] [--folds 0,1,2,3,4]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
+
+from nasturtium.data import Split, load
+from nasturtium.job import SearchConfig, run_search
+from nasturtium.report.statistics import mcnemar_exact, wilson
+
+LARGE = 37_802  # parameters of the hand-designed residual network
+
+
+def run_fold(fold: int, *, time: float, out: Path) -> Path:
+    """Search on one outer fold with the fold as seed; returns the run's folder."""
+    folder = out / f"fold-{fold}"
+    if (folder / "result.json").is_file():
+        return folder
+    dataset = load("digits")
+    outer = StratifiedKFold(5, shuffle=True, random_state=0)
+    rest, test = list(outer.split(dataset.x, dataset.y))[fold]
+    inner = StratifiedShuffleSplit(1, test_size=0.2, random_state=fold)
+    train, validation = next(inner.split(dataset.x[rest], dataset.y[rest]))
+    parts = Split.from_indices(dataset, rest[train], rest[validation], test)
+    config = SearchConfig(data="digits", time=time, baselines="full", seed=fold)
+    run = run_search(
+        config,
+        folder=folder,
+        overwrite=True,
+        command=["python", "bench/job/digits.py"],
+        dataset=dataset,
+        parts=parts,
+    )
+    print(f"fold {fold}\n{run.summary()}\n", flush=True)
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--time", type=float, default=180.0)
+    parser.add_argument("--out", type=Path, default=Path("runs/bench-digits"))
+    parser.add_argument("--folds", default="0,1,2,3,4")
+    args = parser.parse_args()
+    folds = [int(f) for f in args.folds.split(",")]
+    folders = [run_fold(fold, time=args.time, out=args.out) for fold in folds]
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    right: dict[str, list[Any]] = {}
+    params: dict[str, list[int]] = {"found": [r["params"] for r in results]}
+    for folder, result in zip(folders, results, strict=True):
+        with np.load(folder / "predictions.npz") as stored:
+            y = stored["y_true"]
+            right.setdefault("found", []).append(stored["y_pred"] == y)
+            for baseline in result["baselines"]:
+                name = baseline["name"]
+                right.setdefault(name, []).append(stored[f"y_pred_{name}"] == y)
+                if "params" in baseline:
+                    params.setdefault(name, []).append(baseline["params"])
+    pooled = {name: np.concatenate(parts) for name, parts in right.items()}
+    rows = ["network,samples,errors,accuracy,low,high,params_max,only_found,only_other,mcnemar_p"]
+    for name, correct in pooled.items():
+        k, n = int(correct.sum()), len(correct)
+        low, high = wilson(k, n)
+        p, only_found, only_other = mcnemar_exact(pooled["found"], correct)
+        rows.append(
+            f"{name},{n},{n - k},{k / n:.5f},{low:.5f},{high:.5f},{max(params.get(name, [0]))},"
+            f"{only_found},{only_other},{p:.4g}"
+        )
+    seconds = [r["seconds"]["total"] for r in results]
+    print("\n".join(rows))
+    print(f"seconds of each search: {', '.join(f'{s:.0f}' for s in seconds)}")
+    print(f"largest found network: {max(params['found']):,} of {LARGE:,} parameters")
+    if len(folds) == 5:
+        environment = results[0]["environment"]
+        page = Path(__file__).parents[1] / "results" / "digits.csv"
+        page.parent.mkdir(exist_ok=True)
+        head = f"# {environment['cpu']}, {environment['cores']} cores, torch {environment['torch']}, "
+        head += f"python {environment['python']}, {args.time:g} s a search, seconds {seconds}"
+        page.write_text("\n".join([head, *rows]) + "\n")
+
+
+if __name__ == "__main__":
+    main()

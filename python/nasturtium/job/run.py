@@ -1,0 +1,331 @@
+"""The main job: from a data set to a found, trained, compared and exported network.
+
+Each phase reads what the earlier ones left in the record, so that a run that was stopped goes on
+where it was: what was decided from a measured time is an event, every training is a trial.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from nasturtium import registry
+from nasturtium.data import Dataset, Split
+from nasturtium.errors import StudyError, UserError
+from nasturtium.evaluators.recipe import Recipe
+from nasturtium.job import plan as planning
+from nasturtium.job.clock import SESSION, Clock, seconds_used
+from nasturtium.job.config import SearchConfig
+from nasturtium.job.finals import Contestant, FinalEvaluator, Listed, weights_path
+from nasturtium.job.folder import RECORD, check_folder, make_folder
+from nasturtium.job.prepare import Limited, Task, prepare
+from nasturtium.job.progress import Progress, Silent, TrialSeen
+from nasturtium.job.select import best_trial, text_of
+from nasturtium.job.tensors import Arrays, training_evaluator
+from nasturtium.rng import derive
+from nasturtium.search import Limits
+from nasturtium.spaces import Architecture
+from nasturtium.study import RunEvent, Store, Study, TrialRecord
+
+SEARCH, RANDOM, FINAL = "search", "random_search", "final"
+MARGIN = 3.0  # seconds kept free at the end
+
+
+class Job:
+    """One run in one folder; `go` works through the phases that are not done yet."""
+
+    def __init__(
+        self,
+        config: SearchConfig,
+        task: Task,
+        folder: Path,
+        store: Store,
+        clock: Clock,
+        progress: Progress,
+        command: Sequence[str],
+    ) -> None:
+        self.config = config
+        self.task = task
+        self.folder = folder
+        self.store = store
+        self.clock = clock
+        self.progress = progress
+        self.command = list(command)
+        self.device = pick_device(config.device)
+        rows = len(task.parts.train)
+        self.recipe = Recipe.default_for(task.kind, task.net_input, rows)
+        self.seconds: dict[str, float] = {}
+        self.limited = Limited(task, latency=self._latency_model())
+        self.plan = self._plan()
+        self.arrays = Arrays.save(task, folder / "work", rows=self.plan.rows)
+
+    def search(self) -> TrialRecord:
+        """Phase 1: the search, and random search at equal cost; returns the found trial."""
+        planned = self.plan
+        with self.phase("search", planned.search_seconds) as until:
+            self._study(SEARCH, self.config.method, until, self.config.trials)
+        found = best_trial(self.trials(SEARCH))
+        if found is None:
+            detail = next((t.detail for t in self.trials(SEARCH) if t.detail), "none was finished")
+            raise StudyError(f"no trial of the search succeeded: {detail.strip().splitlines()[-1]}")
+        if self.config.baselines == "full":
+            with self.phase("random search", planned.random_seconds) as until:
+                self._study(RANDOM, "random_search", until, self._equal_trials())
+        return found
+
+    def train(self, found: Architecture, rival: Architecture | None) -> dict[str, Contestant]:
+        """Phase 2: train the found network and its rivals to the end; returns who finished."""
+        contestants = self._contestants(found, rival)
+        with self.phase("final training", self.plan.final_seconds):
+            store = self._open(FINAL)
+            study = Study(store, Listed(contestants), seed=derive(self.config.seed, FINAL))
+            evaluator = FinalEvaluator(
+                arrays=self.arrays,
+                contestants={c.name: c for c in contestants},
+                recipe=self.recipe,
+                folder=self.folder / "work",
+                device=self.device,
+            )
+            workers = min(self.config.workers, len(contestants))
+            study.run(
+                evaluator,
+                workers=workers,
+                trials=len(contestants),
+                on_event=self._listener(FINAL, study, len(contestants)),
+            )
+        done = {
+            c.name: dataclasses.replace(c, epochs=int(trial.values.get("epochs", c.epochs)))
+            for c, trial in zip(contestants, study.trials(), strict=True)
+            if trial.status == "ok"
+        }
+        if "found" not in done:
+            raise StudyError(f"the final training failed: {study.trials()[0].detail}")
+        return done
+
+    def trials(self, study: str) -> list[TrialRecord]:
+        """The trials of one of the run's studies; none where it was not begun."""
+        if study not in Store.studies(self.store.path):
+            return []
+        with Store.open(self.store.path, study) as store:
+            return store.trials()
+
+    def architecture(self, trial: TrialRecord) -> Architecture:
+        return self.task.space.parse(trial.arch)
+
+    @contextmanager
+    def phase(self, name: str, seconds: float | None = None) -> Iterator[Callable[[], bool] | None]:
+        """A phase that may take `seconds` from when it first began; yields its clock for a study."""
+        key = name.replace(" ", "_")
+        begun = next(
+            (e.payload["elapsed"] for e in self.store.events("phase") if e.payload["name"] == key), None
+        )
+        if begun is None:
+            begun = self.clock.elapsed()
+            self.store.event("phase", {"name": key, "elapsed": begun})
+        ended = self._ended(key)
+        self.progress.phase(name, seconds)
+        ends = None if seconds is None else begun + seconds
+        if ended is not None:
+            yield lambda: True
+        else:
+            yield None if ends is None else lambda: self.clock.elapsed() >= ends
+            ended = self.clock.elapsed()
+            self.store.event("phase_end", {"name": key, "elapsed": ended})
+        self.seconds[key] = ended - begun
+
+    def _ended(self, key: str) -> float | None:
+        for event in self.store.events("phase_end"):
+            if event.payload["name"] == key and self.config.trials is None:
+                return float(event.payload["elapsed"])
+        return None
+
+    def _study(
+        self, name: str, method: str, until: Callable[[], bool] | None, trials: int | None
+    ) -> None:
+        optimizer = registry.create(
+            method,
+            "method",
+            space=self.task.space,
+            seed=derive(self.config.seed, name),
+            allowed=self._limits(),
+            fidelities=tuple({"epochs": e} for e in self.plan.rungs),
+        )
+        study = Study(
+            self._open(name),
+            optimizer,
+            seed=derive(self.config.seed, name),
+            lag=2 * max(1, self.config.workers),
+            space=self.task.space,
+        )
+        if until is not None and until():
+            return
+        study.run(
+            training_evaluator(self.arrays, self.task, self.recipe, self.device),
+            workers=self.config.workers,
+            trials=trials,
+            until=until,
+            on_event=self._listener(name, study, trials),
+        )
+
+    def _open(self, name: str) -> Store:
+        if name in Store.studies(self.store.path):
+            return Store.open(self.store.path, name)
+        return Store.create(self.store.path, name, config={})
+
+    def _listener(self, name: str, study: Study, total: int | None) -> Callable[[RunEvent], None]:
+        best: list[TrialRecord | None] = [best_trial(study.trials())]
+
+        def listen(event: RunEvent) -> None:
+            if event.kind != "told" or event.result is None:
+                return
+            score, old = event.result.score, best[0]
+            if score is not None and (old is None or score > (old.score or -float("inf"))):
+                best[0] = best_trial(study.trials())
+            seen = TrialSeen(
+                study=name.replace("_", " "),
+                number=event.number,
+                status=event.result.status,
+                score=score if name != FINAL else None,
+                best=None if best[0] is None or name == FINAL else best[0].score,
+                fidelity=text_of(event.proposal.fidelity),
+                total=total,
+            )
+            self.progress.trial(seen, self.clock.left())
+
+        return listen
+
+    def _limits(self) -> Limits:
+        return self.limited.limits(self.config, affordable=self.plan.max_macs)
+
+    def _equal_trials(self) -> int | None:
+        """Random search's number of trials for the search's epochs; None where the clock decides."""
+        if self.plan.random_seconds is not None:
+            return None
+        spent = sum(len(t.curve) or t.fidelity["epochs"] for t in self.trials(SEARCH))
+        return max(1, round(spent / self.plan.rungs[-1]))
+
+    def _contestants(self, found: Architecture, rival: Architecture | None) -> list[Contestant]:
+        planned = self.plan
+        rows = len(self.task.parts.train) + len(self.task.parts.validation)
+        net = self.task.lower(found)
+        spent = self.task.cost(found)
+        epochs = planned.final_epochs
+        if planned.final_seconds is not None:
+            epochs = planned.epochs_within(planned.final_seconds, spent.macs, rows)
+        entries = [Contestant("found", "found", "the found network", net, epochs, planned.final_seconds)]
+        if rival is not None:
+            title = "the network that random search found"
+            entries.append(
+                Contestant("random", "random-search", title, self.task.lower(rival), epochs, planned.final_seconds)
+            )
+        if self.config.baselines == "none":
+            return entries
+        share = None if planned.baseline_seconds is None else 0.3 * planned.baseline_seconds
+        entries.append(
+            Contestant("hand", "hand-designed", "the hand-designed network", self.task.hand_designed(), epochs, share)
+        )
+        if len(self.task.net_input) == 3:
+            thin = self.task.hand_designed(spent.params)
+            title = "the hand-designed network at the found one's size"
+            entries.append(Contestant("thinned", "thinned", title, thin, epochs, share))
+        if self.config.baseline is not None:
+            entries.append(
+                Contestant("user", "user", self.config.baseline, None, epochs, share, self.config.baseline)
+            )
+        return entries
+
+    def _plan(self) -> planning.Plan:
+        """The plan of the record, or a new one that is put there."""
+        stored = self.store.last_event("plan")
+        if stored is not None:
+            return planning.Plan.from_json(stored.payload)
+        if self.config.time is None:
+            made = planning.plan_trials(self.config, self.task, self.recipe)
+        else:
+            left = self.clock.left()
+            assert left is not None
+            made = planning.plan_time(
+                self.config,
+                self.task,
+                self.recipe,
+                left=left - MARGIN,
+                keep=self.limited.limits(self.config),
+                step_seconds=lambda nets: planning.measure_steps(
+                    self.task, self.recipe, nets, device=self.device
+                ),
+            )
+        self.store.event("plan", made.to_json())
+        return made
+
+    def _latency_model(self) -> Any:
+        if self.config.max_latency_ms is None:
+            return None
+        from nasturtium.evaluators.latency import LatencyModel
+
+        return LatencyModel()
+
+
+def open_job(
+    config: SearchConfig,
+    *,
+    folder: Path,
+    resume: bool,
+    overwrite: bool,
+    explicit: Mapping[str, Any],
+    command: Sequence[str],
+    progress: Progress | None = None,
+    dataset: Dataset | None = None,
+    parts: Split | None = None,
+) -> Job:
+    """Begin a run in `folder`, or take it up again; nothing is written before the input is sound.
+
+    Raises:
+        UserError: anything about the input, the folder or the record that makes the run impossible.
+    """
+    begun = time.monotonic()
+    check_folder(folder, resume=resume, overwrite=overwrite)
+    record = folder / RECORD
+    store = None
+    if resume:
+        store = Store.open(record, SEARCH)
+        config = SearchConfig.from_json(store.config["search"]).resumed_with(explicit)
+    task = prepare(config, dataset=dataset, parts=parts)
+    registry.find(config.method.partition("(")[0].strip(), "method")
+    if config.baseline is not None:
+        from nasturtium.job.finals import user_network
+
+        user_network(config.baseline, task.net_input, task.outputs)
+    fingerprint = task.fingerprint()
+    if store is None:
+        make_folder(folder, overwrite=overwrite)
+        kept = {"search": config.to_json(), "data": fingerprint, "space": task.space.fingerprint}
+        store = Store.create(record, SEARCH, config=kept)
+        used = 0.0
+    else:
+        if store.config["data"] != fingerprint or store.config["space"] != task.space.fingerprint:
+            raise StudyError(f"{folder}: the data or the space differ from those that the run was begun with")
+        used = seconds_used(record)
+    clock = Clock(config.time, used=used + time.monotonic() - begun)
+    store.event(SESSION, {"command": list(command), "config": config.to_json(), "pid": os.getpid()})
+    if progress is not None:
+        for note in task.dataset.notes:
+            progress.note(note)
+    return Job(config, task, folder, store, clock, progress or Silent(), command)
+
+
+def pick_device(device: str) -> str:
+    """ "cuda" where asked for or, with "auto", where there is one; else "cpu"."""
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise UserError("--device cuda: torch sees no CUDA device here; use --device cpu")
+    return "cpu"

@@ -1,0 +1,37 @@
+"""Which trial a search has found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from nasturtium.study import TrialRecord
+
+
+def epochs_of(trial: TrialRecord) -> int:
+    return int(trial.fidelity["epochs"])
+
+
+def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The best score among the trials of the highest fidelity that has any; None without trials."""
+    sound = [t for t in trials if t.status == "ok" and t.score is not None and math.isfinite(t.score)]
+    if not sound:
+        return None
+    top = max(sum(t.fidelity.values()) for t in sound)
+    at_top = [t for t in sound if sum(t.fidelity.values()) == top]
+    return max(at_top, key=lambda t: (t.score or 0.0, -t.number))
+
+
+def expected_best(scores: Sequence[float], draws: float) -> float:
+    """The expected maximum of `draws` scores drawn from those given, with replacement.
+
+    With the scores sorted, `x_1 <= ... <= x_m`: the sum of `x_i ((i / m)^n - ((i - 1) / m)^n)`.
+    """
+    ordered = sorted(scores)
+    m = len(ordered)
+    return sum(x * (((i + 1) / m) ** draws - (i / m) ** draws) for i, x in enumerate(ordered))
+
+
+def text_of(fidelity: Mapping[str, int]) -> str:
+    """A fidelity in words: "9 epochs"."""
+    return ", ".join(f"{value} {name}" for name, value in fidelity.items())
