@@ -1,4 +1,4 @@
-"""Exceptions of the library. Whatever a user can cause is a `UserError` with a message of one line."""
+"""Exceptions of the library. What a user can cause is a `UserError` with a one-line message."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class NasturtiumError(Exception):
 
 
 class UserError(NasturtiumError):
-    """The input is wrong: one line that says what is wrong and what to do. The command exits with 2."""
+    """The input is wrong: one line says what is wrong and what to do; the command exits with 2."""
 
 
 class DataError(UserError):
@@ -40,7 +40,7 @@ class SpaceError(UserError):
     """A search space is declared wrongly, or an architecture does not belong to it."""
 
 
-class SpaceExhausted(UserError):
+class SpaceExhausted(UserError):  # noqa: N818
     """No architecture is left that was not proposed before and that the limits allow."""
 
 
@@ -52,7 +52,7 @@ class StudyError(UserError):
     """The record of a study is damaged, or used in a way that would damage it."""
 
 
-class AlreadyTold(StudyError):
+class AlreadyTold(StudyError):  # noqa: N818
     """The trial has a result; `stored` is the result that the record holds."""
 
     def __init__(self, message: str, stored: object = None) -> None:
@@ -67,11 +67,11 @@ class StudyVersionError(StudyError):
     """The record was written by another version of the schema, or is no record of ours."""
 
 
-class StoreFull(StudyError):
+class StoreFull(StudyError):  # noqa: N818
     """The disk that holds the record is full."""
 
 
-class RunExists(StudyError):
+class RunExists(StudyError):  # noqa: N818
     """The folder or the study exists already, and neither resume nor overwrite was asked for."""
 
 
@@ -79,13 +79,13 @@ class ExportError(UserError):
     """An exported file differs from the trained network, or cannot be written."""
 
 
-class TestPartUsed(UserError):
+class TestPartUsed(UserError):  # noqa: N818
     """The sealed test part was opened a second time."""
 
     __test__ = False  # pytest would take the class for a test by its name
 
 
-class MissingExtra(UserError):
+class MissingExtra(UserError):  # noqa: N818
     """An optional package is absent: `package` is its name, `extra` the extra that installs it."""
 
     def __init__(self, package: str, extra: str) -> None:

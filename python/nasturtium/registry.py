@@ -170,11 +170,18 @@ def markdown() -> str:
     for info in infos():
         if info.area != area:
             area = info.area
-            lines += ["", f"## {area}", "", "| id | kind | family | what | source | differs | proof |"]
+            lines += [
+                "",
+                f"## {area}",
+                "",
+                "| id | kind | family | what | source | differs | proof |",
+            ]
             lines += ["|---|---|---|---|---|---|---|"]
         names = ", ".join(f"`{n}`" for n in (info.id, *info.aliases))
         cells = (names, info.kind, info.family, info.title, f"{info.reference}", info.differs)
-        lines.append("| " + " | ".join(c.replace("|", "\\|") for c in cells) + f" | `{info.proof}` |")
+        lines.append(
+            "| " + " | ".join(c.replace("|", "\\|") for c in cells) + f" | `{info.proof}` |"
+        )
     return "\n".join(lines) + "\n"
 
 
