@@ -76,7 +76,7 @@ def test_every_operation_has_the_shape_the_cost_and_the_source_of_its_module(sha
         name, positional, keywords = call
         scope["m"] = getattr(nn, name)(*positional, **keywords).eval()
         scope["m"].load_state_dict(built.first.state_dict())
-    expected = eval(OPS[op].forward(args).format("a", m="m"), scope)
+    expected = eval(OPS[op].forward(args).format("a", m="m"), scope)  # noqa: S307
     torch.testing.assert_close(built(x), expected, rtol=0, atol=0)
 
 
