@@ -95,7 +95,7 @@ def register(info: MethodInfo) -> Callable[[F], F]:
 
 
 def register_space(info: MethodInfo) -> Callable[[F], F]:
-    """`register` for a function without arguments that returns a `Space`; `info.kind` is "space"."""
+    """`register` for a function without arguments that returns a `Space` (`info.kind` "space")."""
     if info.kind != "space":
         raise MethodError(f'"{info.id}" is registered as a space, but its kind is "{info.kind}"')
     return register(info)
@@ -160,28 +160,21 @@ def as_dict(info: MethodInfo) -> dict[str, Any]:
 
 def markdown() -> str:
     """The text of METHODS.md."""
+    heads = ("id", "kind", "family", "what", "source", "differs", "proof")
     lines = [
         "# Methods",
         "",
-        "Printed by `nasturtium methods --markdown` from the registry; a test fails when this file "
-        "drifts.",
+        "Printed from the registry by `nasturtium methods --markdown`; a test holds it to that.",
     ]
     area = None
     for info in infos():
         if info.area != area:
             area = info.area
-            lines += [
-                "",
-                f"## {area}",
-                "",
-                "| id | kind | family | what | source | differs | proof |",
-            ]
-            lines += ["|---|---|---|---|---|---|---|"]
+            lines += ["", f"## {area}", "", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         names = ", ".join(f"`{n}`" for n in (info.id, *info.aliases))
-        cells = (names, info.kind, info.family, info.title, f"{info.reference}", info.differs)
-        lines.append(
-            "| " + " | ".join(c.replace("|", "\\|") for c in cells) + f" | `{info.proof}` |"
-        )
+        cells = (names, info.kind, info.family, info.title, info.reference, info.differs)
+        row = [cell.replace("|", "\\|") for cell in cells]
+        lines.append(f"| {' | '.join([*row, f'`{info.proof}`'])} |")
     return "\n".join(lines) + "\n"
 
 

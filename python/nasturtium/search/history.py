@@ -53,7 +53,7 @@ class Trial:
 
 @dataclass
 class History:
-    """Trials in the order of their numbers, pending ones included; `told` is the order of results."""
+    """Trials by number, pending ones included; `told` holds the numbers as results came."""
 
     trials: list[Trial] = field(default_factory=list)
     told: list[int] = field(default_factory=list)

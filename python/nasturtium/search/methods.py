@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 from nasturtium.errors import MethodError
 from nasturtium.registry import MethodInfo, register
@@ -114,7 +115,7 @@ def regularized_evolution(
         kind="method",
         family="multi-fidelity evolution",
         title="Ageing evolution under asynchronous successive halving (the default)",
-        year=2026,
+        year=2020,
         reference="Composition of Li et al., MLSys 2020 (promotion rule) and Real et al., AAAI "
         "2019 (ageing evolution)",
         differs="parents are ranked by the highest rung that they reached; one evaluation of a "
@@ -173,12 +174,11 @@ def halving_evolution(
 def etas_of(fidelities: Sequence[Fidelity], eta: int) -> list[int]:
     """The reduction factor between each two rungs; 0 means their ratio of costs, in [4, 27]."""
     costs = [math.prod(f.values()) for f in fidelities]
-    if any(low >= high for low, high in zip(costs, costs[1:], strict=False)):
+    if any(low >= high for low, high in pairwise(costs)):
         raise MethodError("fidelities must rise: each rung costs more than the one below it")
     if eta == 1:
         raise MethodError("eta is 1, so nothing would be dropped; take 2 or more, or 0")
-    pairs = zip(costs, costs[1:], strict=False)
-    return [eta or min(27, max(4, round(high / low))) for low, high in pairs]
+    return [eta or min(27, max(4, round(high / low))) for low, high in pairwise(costs)]
 
 
 def at_least(lowest: int, **values: float) -> None:

@@ -43,4 +43,4 @@ def tournament(
 ) -> T:
     """The best by `by` among `sample` individuals drawn with replacement; ties go to the first."""
     drawn = [individuals[int(i)] for i in stream.integers(sample, 0, len(individuals))]
-    return max(drawn, key=by)  # type: ignore[type-var,arg-type]
+    return max(drawn, key=by)  # type: ignore[arg-type]

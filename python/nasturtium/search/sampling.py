@@ -1,10 +1,8 @@
-"""Where codes come from: random draws, mutations, and the filter that keeps what is new and allowed."""
+"""Where codes come from: draws, mutations, and the filter for what is new and allowed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-
-import numpy as np
 
 from nasturtium import rng
 from nasturtium.errors import SpaceError, SpaceExhausted, UserError
@@ -47,7 +45,8 @@ class Mutation:
     def __call__(self, code: Codes) -> Codes:
         mutant = self.space.mutate(code[None], seed=self.seed, start=self.taken)
         self.taken += 1
-        return mutant[0]
+        child: Codes = mutant[0]
+        return child
 
 
 class Fresh:
