@@ -62,7 +62,7 @@ class Space:
         >>> codes = space.sample(1000, seed=1)
         >>> children = space.mutate(codes, seed=2)
         >>> space.size(), space.size("function")
-        (450, 186)
+        (450, 222)
         >>> print(space.parse("mine:width=32,depth=1,a=conv3,b=skip"))
         mine:width=32,depth=1,a=conv3,b=skip
     """

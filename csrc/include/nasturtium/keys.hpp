@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "nasturtium/canonical.hpp"
+#include "nasturtium/graph.hpp"
+#include "nasturtium/space.hpp"
+
+namespace nasturtium {
+
+enum class Convention : std::uint8_t {
+  genotype,     // the code
+  pruned,       // the nodes and edges between input and output, by name
+  graph,        // that, up to isomorphism
+  function,     // what is computed, up to isomorphism
+  string,       // NAS-Bench-201's published string rule (skips merged, zeros marked)
+  string_skip,  // the same without the rule on zeros
+};
+
+bool find_convention(std::string_view name, Convention& out);
+
+// Keys of 128 bits, two words a row: MurmurHash3_x64_128 over the words of the exact form.
+Status keys(const Space& space, Convention convention, std::uint64_t n, const std::uint8_t* codes,
+            std::uint64_t* out, unsigned threads);
+
+// One byte per declared node and edge and row: 1 where it lies between input and output.
+Status live_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
+                 std::uint8_t* nodes, std::uint8_t* edges, unsigned threads);
+
+// MurmurHash3_x64_128 (Austin Appleby, public domain) of the words, least significant byte first.
+void murmur128(const std::vector<std::uint64_t>& words, std::uint64_t seed, std::uint64_t out[2]);
+
+}  // namespace nasturtium

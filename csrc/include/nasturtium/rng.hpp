@@ -1,0 +1,83 @@
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <span>
+
+namespace nasturtium {
+
+// Philox-4x32-10: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3",
+// SC 2011. A pure function of counter and key.
+using PhiloxCounter = std::array<std::uint32_t, 4>;
+using PhiloxKey = std::array<std::uint32_t, 2>;
+
+constexpr PhiloxCounter philox(PhiloxCounter c, PhiloxKey k) {
+  for (int round = 0; round < 10; ++round) {
+    const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c[0];
+    const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c[2];
+    c = {static_cast<std::uint32_t>(p1 >> 32) ^ c[1] ^ k[0], static_cast<std::uint32_t>(p1),
+         static_cast<std::uint32_t>(p0 >> 32) ^ c[3] ^ k[1], static_cast<std::uint32_t>(p0)};
+    k = {k[0] + 0x9E3779B9u, k[1] + 0xBB67AE85u};
+  }
+  return c;
+}
+
+// What a draw is for. Equal (seed, stream, row) under different purposes are independent.
+enum class Purpose : std::uint32_t { stream = 0, sample = 1, mutate = 2, crossover = 3 };
+
+struct RandomKey {
+  std::uint64_t seed = 0;
+  std::uint32_t stream = 0;
+};
+
+// Fills `out` with the words of blocks counter, counter + 1, ... (two words a block, the low half
+// first) of Purpose::stream.
+void random_words(std::span<std::uint64_t> out, RandomKey key, std::uint64_t counter);
+
+__extension__ typedef unsigned __int128 Wide;
+
+// The draws of one row: a function of (seed, stream, row, purpose).
+class RowRandom {
+ public:
+  RowRandom(RandomKey key, std::uint64_t row, Purpose purpose)
+      : key_{static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32)},
+        counter_{static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32),
+                 static_cast<std::uint32_t>(purpose) << 24, key.stream} {}
+
+  // Uniform below m, m >= 1. Draws share one word of 64 bits as the digits of a mixed-radix
+  // fraction until 32 bits are used up, which keeps the bias of each below 2^-32.
+  std::uint32_t below(std::uint32_t m) {
+    const int cost = std::bit_width(m - 1);
+    if (cost > room_) {
+      refill();
+    }
+    room_ -= cost;
+    const Wide product = static_cast<Wide>(fraction_) * m;
+    fraction_ = static_cast<std::uint64_t>(product);
+    return static_cast<std::uint32_t>(product >> 64);
+  }
+
+ private:
+  void refill() {
+    if (!second_) {
+      const PhiloxCounter v = philox(counter_, key_);
+      ++counter_[2];
+      fraction_ = v[0] | std::uint64_t{v[1]} << 32;
+      next_ = v[2] | std::uint64_t{v[3]} << 32;
+    } else {
+      fraction_ = next_;
+    }
+    second_ = !second_;
+    room_ = 32;
+  }
+
+  PhiloxKey key_;
+  PhiloxCounter counter_;
+  std::uint64_t fraction_ = 0;
+  std::uint64_t next_ = 0;
+  int room_ = 0;
+  bool second_ = false;
+};
+
+}  // namespace nasturtium

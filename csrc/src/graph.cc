@@ -1,0 +1,113 @@
+#include "nasturtium/graph.hpp"
+
+#include <algorithm>
+
+namespace nasturtium {
+namespace {
+
+constexpr std::uint64_t kInactive = 0x9AE16A3B2F90404Full;
+
+std::uint64_t bit(std::size_t i) { return std::uint64_t{1} << i; }
+
+const Token* token_of(const Space& space, const LabelPart& part, const std::uint8_t* code,
+                      const std::uint8_t* active) {
+  if (part.decision < 0) {
+    return &part.constant;
+  }
+  const auto d = static_cast<std::size_t>(part.decision);
+  return active[d] ? &space.decisions[d].options[code[d]] : nullptr;
+}
+
+// The operation of a node or edge; kind zero where it does not exist.
+Operation operation(const Space& space, const Label& label, const Conditions& when,
+                    const std::uint8_t* code, const std::uint8_t* active) {
+  const Token* head = token_of(space, label[0], code, active);
+  if (head == nullptr || head->kind == Kind::zero || !holds(when, code, active)) {
+    return {0, Kind::zero};
+  }
+  std::uint64_t hash = head->hash;
+  for (std::size_t i = 1; i < label.size(); ++i) {
+    const Token* part = token_of(space, label[i], code, active);
+    hash = mix(hash * 3 + (part == nullptr ? kInactive : part->hash));
+  }
+  return {hash, head->kind};
+}
+
+}  // namespace
+
+void build_graph(const Space& space, const std::uint8_t* code, const std::uint8_t* active,
+                 LiveGraph& graph) {
+  graph.nodes = 0;
+  for (std::size_t v = 0; v < space.nodes.size(); ++v) {
+    const Node& node = space.nodes[v];
+    graph.ops[v] = operation(space, node.label, node.when, code, active);
+    if (graph.ops[v].kind != Kind::zero) {
+      graph.nodes |= bit(v);
+    }
+  }
+  graph.edges.clear();
+  for (std::size_t e = 0; e < space.edges.size(); ++e) {
+    const Edge& edge = space.edges[e];
+    const Operation op = operation(space, edge.label, edge.when, code, active);
+    if (op.kind != Kind::zero && (graph.nodes & bit(edge.src)) && (graph.nodes & bit(edge.dst))) {
+      graph.edges.push_back({static_cast<std::uint32_t>(e), edge.src, edge.dst, op});
+    }
+  }
+}
+
+bool prune(const Space& space, LiveGraph& graph) {
+  const std::size_t n = space.nodes.size();
+  if (n == 0) {
+    return true;
+  }
+  std::array<std::uint64_t, kMaxNodes> into{};
+  std::array<std::uint64_t, kMaxNodes> from{};
+  for (const LiveEdge& edge : graph.edges) {
+    into[edge.dst] |= bit(edge.src);
+    from[edge.src] |= bit(edge.dst);
+  }
+  std::uint64_t forward = graph.nodes & 1;
+  for (std::size_t v = 1; v < n; ++v) {
+    if (into[v] & forward) {
+      forward |= bit(v);
+    }
+  }
+  std::uint64_t backward = graph.nodes & bit(n - 1);
+  for (std::size_t v = n - 1; v-- > 0;) {
+    if (from[v] & backward) {
+      backward |= bit(v);
+    }
+  }
+  const std::uint64_t live = forward & backward;
+  std::erase_if(graph.edges, [live](const LiveEdge& edge) {
+    return !((live & bit(edge.src)) && (live & bit(edge.dst)));
+  });
+  graph.nodes = live | bit(0) | bit(n - 1);
+  return live != 0;
+}
+
+bool reaches_output(const Space& space, const std::uint8_t* code, const std::uint8_t* active) {
+  const std::size_t n = space.nodes.size();
+  if (n == 0) {
+    return true;
+  }
+  std::uint64_t exists = 0;
+  for (std::size_t v = 0; v < n; ++v) {
+    const Node& node = space.nodes[v];
+    if (operation(space, node.label, node.when, code, active).kind != Kind::zero) {
+      exists |= bit(v);
+    }
+  }
+  // By destination, so that one pass settles every node before its own edges are looked at.
+  std::uint64_t reached = exists & 1;
+  for (const std::uint32_t number : space.edges_by_dst) {
+    const Edge& edge = space.edges[number];
+    if ((reached & bit(edge.src)) && (exists & bit(edge.dst)) && !(reached & bit(edge.dst)) &&
+        operation(space, edge.label, edge.when, code, active).kind != Kind::zero) {
+      reached |= bit(edge.dst);
+    }
+  }
+  return (reached & bit(n - 1)) != 0;
+}
+
+}  // namespace nasturtium

@@ -1,0 +1,249 @@
+#include "nasturtium/keys.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <string>
+
+#include "nasturtium/function.hpp"
+#include "nasturtium/moves.hpp"
+#include "nasturtium/parallel.hpp"
+
+namespace nasturtium {
+namespace {
+
+constexpr std::uint64_t kGrain = 256;
+constexpr std::size_t kMaxString = std::size_t{1} << 16;
+constexpr std::uint64_t kInputMark = 0xD1B54A32D192ED03ull;
+constexpr std::uint64_t kOutputMark = 0xAEF17502108EF2D9ull;
+
+class KeyMaker {
+ public:
+  KeyMaker(const Space& space, Convention convention)
+      : space_(space), convention_(convention), active_(space.width()) {}
+
+  Status make(std::uint64_t row, const std::uint8_t* code, std::uint64_t out[2]);
+
+ private:
+  Status graph_words(const std::uint8_t* code);
+  void pruned_words();
+  void digraph_of_nodes();
+  Status string_of(const std::uint8_t* code, std::string& text) const;
+
+  const Space& space_;
+  Convention convention_;
+  std::vector<std::uint8_t> active_;
+  std::vector<std::uint64_t> words_, form_;
+  LiveGraph graph_;
+  Digraph digraph_;
+  FunctionForm function_;
+  Canonizer canonizer_;
+};
+
+Status KeyMaker::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t out[2]) {
+  if (!well_formed(space_, code, active_.data())) {
+    return bad_row(space_, row, code);
+  }
+  words_.assign(1, static_cast<std::uint64_t>(convention_));
+  if (convention_ == Convention::genotype) {
+    for (std::size_t i = 0; i < space_.width(); ++i) {
+      words_.push_back(active_[i] ? space_.decisions[i].options[code[i]].hash : 0);
+    }
+  } else if (convention_ == Convention::string || convention_ == Convention::string_skip) {
+    std::string text;
+    if (Status s = string_of(code, text); !s.ok()) {
+      s.where = row;
+      return s;
+    }
+    words_.push_back(hash_text(text, 1));
+    words_.push_back(hash_text(text, 2));
+  } else {
+    Status s = graph_words(code);
+    if (!s.ok()) {
+      s.where = row;
+      return s;
+    }
+  }
+  murmur128(words_, space_.name_hash, out);
+  return {};
+}
+
+Status KeyMaker::graph_words(const std::uint8_t* code) {
+  for (const std::uint32_t d : space_.attributes) {
+    words_.push_back(active_[d] ? space_.decisions[d].options[code[d]].hash : 0);
+  }
+  if (space_.nodes.empty()) {
+    return {};
+  }
+  build_graph(space_, code, active_.data(), graph_);
+  prune(space_, graph_);
+  if (convention_ == Convention::pruned) {
+    pruned_words();
+    return {};
+  }
+  if (convention_ == Convention::graph) {
+    digraph_of_nodes();
+  } else if (Status s = function_.rewrite(space_, graph_, digraph_); !s.ok()) {
+    return s;
+  }
+  if (Status s = canonizer_.run(digraph_, form_); !s.ok()) {
+    return s;
+  }
+  words_.insert(words_.end(), form_.begin(), form_.end());
+  return {};
+}
+
+void KeyMaker::pruned_words() {
+  words_.push_back(graph_.nodes);
+  for (std::size_t v = 0; v < space_.nodes.size(); ++v) {
+    if (graph_.nodes >> v & 1) {
+      words_.push_back(graph_.ops[v].hash);
+    }
+  }
+  for (const LiveEdge& edge : graph_.edges) {
+    words_.push_back(edge.number);
+    words_.push_back(edge.op.hash);
+  }
+}
+
+void KeyMaker::digraph_of_nodes() {
+  std::array<std::size_t, kMaxNodes> place{};
+  std::size_t n = 0;
+  for (std::size_t v = 0; v < space_.nodes.size(); ++v) {
+    if (graph_.nodes >> v & 1) {
+      place[v] = n++;
+    }
+  }
+  digraph_.clear(n);
+  for (std::size_t v = 0; v < space_.nodes.size(); ++v) {
+    if (graph_.nodes >> v & 1) {
+      digraph_.labels[place[v]] = graph_.ops[v].hash;
+    }
+  }
+  digraph_.labels[0] = mix(digraph_.labels[0] ^ kInputMark);
+  digraph_.labels[n - 1] = mix(digraph_.labels[n - 1] ^ kOutputMark);
+  for (const LiveEdge& edge : graph_.edges) {
+    digraph_.add_edge(place[edge.src], place[edge.dst], edge.op.hash);
+  }
+}
+
+// The authors' rule: a node's string is the sorted, '+'-joined list of "(input)@operation"; a skip
+// is its input's string, and with the rule on zeros '#' stands for a zero operation or input. The
+// order is that of the strings, a skipped sum is sorted as one string, and '#' stays in sums.
+Status KeyMaker::string_of(const std::uint8_t* code, std::string& text) const {
+  const bool zeros = convention_ == Convention::string;
+  std::vector<std::string> strings(space_.nodes.size());
+  strings[0].push_back('0');  // assigning a literal trips a false -Wrestrict of gcc 12
+  std::vector<std::string> terms;
+  for (std::size_t v = 1; v < space_.nodes.size(); ++v) {
+    terms.clear();
+    for (const Edge& edge : space_.edges) {
+      if (edge.dst != v) {
+        continue;
+      }
+      const LabelPart& part = edge.label[0];
+      const Token& op =
+          part.decision < 0
+              ? part.constant
+              : space_.decisions[static_cast<std::size_t>(part.decision)]
+                    .options[code[static_cast<std::size_t>(part.decision)]];
+      const std::string& input = strings[edge.src];
+      if (zeros && (op.kind == Kind::zero || input == "#")) {
+        terms.push_back("#");
+      } else if (op.kind == Kind::identity) {
+        terms.push_back(input);
+      } else {
+        terms.push_back("(" + input + ")@" + op.text);
+      }
+    }
+    std::sort(terms.begin(), terms.end());
+    for (std::size_t i = 0; i < terms.size(); ++i) {
+      strings[v] += (i == 0 ? "" : "+") + terms[i];
+    }
+    if (strings[v].size() > kMaxString) {
+      return Status::fail(Code::limit, 0, "the string of a node is longer than 64 KiB");
+    }
+  }
+  text = std::move(strings.back());
+  return {};
+}
+
+}  // namespace
+
+bool find_convention(std::string_view name, Convention& out) {
+  constexpr std::string_view names[] = {"genotype", "pruned", "graph",
+                                        "function", "string", "string_skip"};
+  for (std::size_t i = 0; i < std::size(names); ++i) {
+    if (names[i] == name) {
+      out = static_cast<Convention>(i);
+      return true;
+    }
+  }
+  return false;
+}
+
+Status keys(const Space& space, Convention convention, std::uint64_t n, const std::uint8_t* codes,
+            std::uint64_t* out, unsigned threads) {
+  const bool strings = convention == Convention::string || convention == Convention::string_skip;
+  if (strings && space.nodes.empty()) {
+    return Status::fail(Code::limit, 0, "the string rules need a graph");
+  }
+  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    KeyMaker maker(space, convention);
+    for (std::uint64_t row = begin; row < end; ++row) {
+      if (Status s = maker.make(row, codes + row * space.width(), out + 2 * row); !s.ok()) {
+        return s;
+      }
+    }
+    return Status{};
+  });
+}
+
+Status live_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
+                 std::uint8_t* nodes, std::uint8_t* edges, unsigned threads) {
+  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    std::vector<std::uint8_t> active(space.width());
+    LiveGraph graph;
+    for (std::uint64_t row = begin; row < end; ++row) {
+      const std::uint8_t* code = codes + row * space.width();
+      if (!well_formed(space, code, active.data())) {
+        return bad_row(space, row, code);
+      }
+      build_graph(space, code, active.data(), graph);
+      prune(space, graph);
+      for (std::size_t v = 0; v < space.nodes.size(); ++v) {
+        nodes[row * space.nodes.size() + v] = graph.nodes >> v & 1;
+      }
+      std::uint8_t* to = edges + row * space.edges.size();
+      std::fill_n(to, space.edges.size(), std::uint8_t{0});
+      for (const LiveEdge& edge : graph.edges) {
+        to[edge.number] = 1;
+      }
+    }
+    return Status{};
+  });
+}
+
+void murmur128(const std::vector<std::uint64_t>& words, std::uint64_t seed, std::uint64_t out[2]) {
+  constexpr std::uint64_t c1 = 0x87C37B91114253D5ull, c2 = 0x4CF5AD432745937Full;
+  std::uint64_t h1 = seed, h2 = seed;
+  std::size_t i = 0;
+  for (; i + 2 <= words.size(); i += 2) {
+    h1 ^= std::rotl(words[i] * c1, 31) * c2;
+    h1 = (std::rotl(h1, 27) + h2) * 5 + 0x52DCE729;
+    h2 ^= std::rotl(words[i + 1] * c2, 33) * c1;
+    h2 = (std::rotl(h2, 31) + h1) * 5 + 0x38495AB5;
+  }
+  if (i < words.size()) {
+    h1 ^= std::rotl(words[i] * c1, 31) * c2;
+  }
+  h1 ^= words.size() * 8;
+  h2 ^= words.size() * 8;
+  h1 += h2;
+  h2 += h1;
+  h1 = mix(h1);
+  h2 = mix(h2);
+  out[0] = h1 + h2;
+  out[1] = out[0] + h2;
+}
+
+}  // namespace nasturtium

@@ -1,0 +1,317 @@
+#include "nasturtium/moves.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "nasturtium/parallel.hpp"
+
+namespace nasturtium {
+namespace {
+
+constexpr std::uint64_t kGrain = 16384;
+constexpr int kSampleTries = 10000;
+constexpr int kMutateTries = 100;
+constexpr int kCrossoverTries = 100;
+
+std::uint32_t option_count(const Decision& d) {
+  return static_cast<std::uint32_t>(d.options.size());
+}
+
+// The option counts and conditions in one flat array, for the inner loops.
+struct Plan {
+  explicit Plan(const Space& s) : space(s), width(s.width()) {
+    for (const Decision& d : s.decisions) {
+      counts.push_back(option_count(d));
+      choices += option_count(d) > 1;
+    }
+  }
+  const Space& space;
+  std::size_t width;
+  std::vector<std::uint32_t> counts;
+  std::size_t choices = 0;  // decisions with more than one option
+};
+
+void draw(const Plan& plan, RowRandom& random, std::uint8_t* code, std::uint8_t* active) {
+  if (!plan.space.conditional) {
+    for (std::size_t i = 0; i < plan.width; ++i) {
+      code[i] = static_cast<std::uint8_t>(random.below(plan.counts[i]));
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < plan.width; ++i) {
+    const bool on = holds(plan.space.decisions[i].when, code, active);
+    active[i] = on;
+    code[i] = on ? static_cast<std::uint8_t>(random.below(plan.counts[i])) : std::uint8_t{0};
+  }
+}
+
+// Recomputes the activity after position `from` changed: what becomes active is given by `fresh`,
+// what becomes inactive holds 0.
+template <typename Fresh>
+void settle(const Space& space, std::size_t from, std::uint8_t* code, std::uint8_t* active,
+            Fresh fresh) {
+  for (std::size_t i = from + 1; i < space.width(); ++i) {
+    if (space.decisions[i].when.empty()) {
+      continue;
+    }
+    const bool on = holds(space.decisions[i].when, code, active);
+    if (on != (active[i] != 0)) {
+      active[i] = on;
+      code[i] = on ? fresh(i) : std::uint8_t{0};
+    }
+  }
+}
+
+// The position of the k-th decision that is active and has a choice.
+std::size_t pick(const Plan& plan, const std::uint8_t* active, std::uint32_t k) {
+  std::size_t i = 0;
+  for (;; ++i) {
+    if (active[i] && plan.counts[i] > 1 && k-- == 0) {
+      return i;
+    }
+  }
+}
+
+struct Scratch {
+  explicit Scratch(std::size_t width) : before(width), after(width), found() {}
+  std::vector<std::uint8_t> before, after, found;
+};
+
+void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std::uint8_t* code,
+                std::uint8_t* active) {
+  std::size_t at = random.below(movable);
+  if (movable != plan.width) {
+    at = pick(plan, active, static_cast<std::uint32_t>(at));
+  }
+  const std::uint32_t other = random.below(plan.counts[at] - 1);
+  code[at] = static_cast<std::uint8_t>(other + (other >= code[at]));
+  if (plan.space.is_parent[at]) {
+    settle(plan.space, at, code, active, [&](std::size_t i) {
+      return static_cast<std::uint8_t>(random.below(plan.counts[i]));
+    });
+  }
+}
+
+Status mutate_row(const Plan& plan, const Draws& draws, std::uint64_t row, const std::uint8_t* code,
+                  std::uint8_t* out, Scratch& scratch) {
+  const Space& space = plan.space;
+  std::uint8_t* active = scratch.before.data();
+  if (!well_formed(space, code, active)) {
+    return bad_row(space, row, code);
+  }
+  std::uint32_t movable = static_cast<std::uint32_t>(plan.choices);
+  if (space.conditional) {
+    movable = 0;
+    for (std::size_t i = 0; i < plan.width; ++i) {
+      movable += active[i] && plan.counts[i] > 1;
+    }
+  }
+  RowRandom random(draws.key, draws.start + row, Purpose::mutate);
+  for (int tries = 0; movable > 0 && tries < kMutateTries; ++tries) {
+    std::memcpy(out, code, plan.width);
+    if (!space.conditional && space.constraints.empty()) {
+      change_one(plan, random, movable, out, active);
+      return {};
+    }
+    std::memcpy(scratch.after.data(), active, plan.width);
+    change_one(plan, random, movable, out, scratch.after.data());
+    if (satisfies(space, out, scratch.after.data())) {
+      return {};
+    }
+  }
+  // Valid neighbors are rare here: take one of the whole list, if there is any.
+  scratch.found.clear();
+  if (Status s = neighbors(space, code, scratch.found); !s.ok()) {
+    return s;
+  }
+  const std::size_t count = scratch.found.size() / plan.width;
+  if (count == 0) {
+    return Status::fail(Code::exhausted, row, "the architecture has no valid neighbor");
+  }
+  const std::size_t chosen = random.below(static_cast<std::uint32_t>(count));
+  std::memcpy(out, scratch.found.data() + chosen * plan.width, plan.width);
+  return {};
+}
+
+Status crossover_row(const Plan& plan, const Draws& draws, std::uint64_t row, const std::uint8_t* a,
+                     const std::uint8_t* b, std::uint8_t* out, Scratch& scratch) {
+  const Space& space = plan.space;
+  std::uint8_t* active_a = scratch.before.data();
+  std::uint8_t* active_b = scratch.after.data();
+  for (const std::uint8_t* parent : {a, b}) {
+    if (!well_formed(space, parent, parent == a ? active_a : active_b)) {
+      return bad_row(space, row, parent);
+    }
+  }
+  if (a == b) {
+    std::memcpy(active_b, active_a, plan.width);
+  }
+  scratch.found.resize(plan.width);
+  std::uint8_t* active = scratch.found.data();
+  RowRandom random(draws.key, draws.start + row, Purpose::crossover);
+  for (int tries = 0; tries < kCrossoverTries; ++tries) {
+    for (std::size_t i = 0; i < plan.width; ++i) {
+      active[i] = holds(space.decisions[i].when, out, active);
+      out[i] = 0;
+      if (!active[i]) {
+        continue;
+      }
+      if (active_a[i] && active_b[i]) {
+        out[i] = random.below(2) ? b[i] : a[i];
+      } else if (active_a[i] || active_b[i]) {
+        out[i] = active_a[i] ? a[i] : b[i];
+      } else {
+        out[i] = static_cast<std::uint8_t>(random.below(plan.counts[i]));
+      }
+    }
+    if (satisfies(space, out, active)) {
+      return {};
+    }
+  }
+  std::memcpy(out, a, plan.width);
+  return {};
+}
+
+}  // namespace
+
+Status bad_row(const Space& space, std::uint64_t row, const std::uint8_t* code) {
+  std::vector<std::uint8_t> active(space.width());
+  std::string reason;
+  well_formed(space, code, active.data(), &reason);
+  return Status::fail(Code::row, row, std::move(reason));
+}
+
+Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint8_t* out) {
+  const Plan plan(space);
+  return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    std::vector<std::uint8_t> active(plan.width, 1);
+    for (std::uint64_t row = begin; row < end; ++row) {
+      RowRandom random(draws.key, draws.start + row, Purpose::sample);
+      std::uint8_t* code = out + row * plan.width;
+      draw(plan, random, code, active.data());
+      for (int tries = 1; !satisfies(space, code, active.data()); ++tries) {
+        if (tries == kSampleTries) {
+          return Status::fail(Code::exhausted, row,
+                              "10,000 draws in a row break the constraints: they leave too little");
+        }
+        draw(plan, random, code, active.data());
+      }
+    }
+    return Status{};
+  });
+}
+
+Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* codes,
+              std::uint8_t* out) {
+  const Plan plan(space);
+  return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    Scratch scratch(plan.width);
+    for (std::uint64_t row = begin; row < end; ++row) {
+      Status s = mutate_row(plan, draws, row, codes + row * plan.width, out + row * plan.width,
+                            scratch);
+      if (!s.ok()) {
+        return s;
+      }
+    }
+    return Status{};
+  });
+}
+
+Status crossover(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* a,
+                 const std::uint8_t* b, std::uint8_t* out) {
+  const Plan plan(space);
+  return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    Scratch scratch(plan.width);
+    for (std::uint64_t row = begin; row < end; ++row) {
+      const std::uint64_t at = row * plan.width;
+      Status s = crossover_row(plan, draws, row, a + at, b + at, out + at, scratch);
+      if (!s.ok()) {
+        return s;
+      }
+    }
+    return Status{};
+  });
+}
+
+Status neighbors(const Space& space, const std::uint8_t* code, std::vector<std::uint8_t>& out) {
+  const std::size_t width = space.width();
+  std::vector<std::uint8_t> active(width), next(width), next_active(width);
+  if (!well_formed(space, code, active.data())) {
+    return bad_row(space, 0, code);
+  }
+  for (std::size_t i = 0; i < width; ++i) {
+    for (std::uint32_t v = 0; active[i] && v < option_count(space.decisions[i]); ++v) {
+      if (v == code[i]) {
+        continue;
+      }
+      next.assign(code, code + width);
+      next_active = active;
+      next[i] = static_cast<std::uint8_t>(v);
+      settle(space, i, next.data(), next_active.data(), [](std::size_t) { return std::uint8_t{0}; });
+      if (satisfies(space, next.data(), next_active.data())) {
+        out.insert(out.end(), next.begin(), next.end());
+      }
+    }
+  }
+  return {};
+}
+
+Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8_t>& out) {
+  const std::size_t width = space.width();
+  std::vector<std::uint8_t> code(width, 0), active(width);
+  activity(space, code.data(), active.data());
+  for (std::uint64_t seen = 1;; ++seen) {
+    if (seen > limit) {
+      return Status::fail(Code::limit, 0, "more codes than the limit of the enumeration");
+    }
+    if (satisfies(space, code.data(), active.data())) {
+      out.insert(out.end(), code.begin(), code.end());
+    }
+    std::size_t at = width;
+    while (at > 0 && !(active[at - 1] &&
+                       code[at - 1] + std::size_t{1} < space.decisions[at - 1].options.size())) {
+      --at;
+    }
+    if (at == 0) {
+      return {};
+    }
+    ++code[at - 1];
+    std::fill(code.begin() + static_cast<std::ptrdiff_t>(at), code.end(), std::uint8_t{0});
+    activity(space, code.data(), active.data());
+  }
+}
+
+Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
+                  std::uint8_t* out, unsigned threads) {
+  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    std::vector<std::uint8_t> active(space.width());
+    for (std::uint64_t row = begin; row < end; ++row) {
+      const std::uint8_t* code = codes + row * space.width();
+      out[row] = well_formed(space, code, active.data()) && satisfies(space, code, active.data());
+    }
+    return Status{};
+  });
+}
+
+Status active_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
+                   std::uint8_t* out, unsigned threads) {
+  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    for (std::uint64_t row = begin; row < end; ++row) {
+      const std::uint8_t* code = codes + row * space.width();
+      if (!well_formed(space, code, out + row * space.width())) {
+        return bad_row(space, row, code);
+      }
+    }
+    return Status{};
+  });
+}
+
+Status check(const Space& space, const std::uint8_t* code) {
+  std::vector<std::uint8_t> active(space.width());
+  std::string reason;
+  const bool ok = well_formed(space, code, active.data(), &reason) &&
+                  satisfies(space, code, active.data(), &reason);
+  return ok ? Status{} : Status::fail(Code::row, 0, std::move(reason));
+}
+
+}  // namespace nasturtium

@@ -1,0 +1,86 @@
+#include "nasturtium/space.hpp"
+
+#include "nasturtium/graph.hpp"
+
+namespace nasturtium {
+
+bool well_formed(const Space& space, const std::uint8_t* code, std::uint8_t* active,
+                 std::string* reason) {
+  bool ok = true;
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < space.width() && ok; ++i) {
+    const Decision& decision = space.decisions[i];
+    const bool on = decision.when.empty() || holds(decision.when, code, active);
+    active[i] = on;
+    ok = on ? code[i] < decision.options.size() : code[i] == 0;
+    wrong = i;
+  }
+  if (!ok && reason != nullptr) {
+    const Decision& decision = space.decisions[wrong];
+    *reason = "decision '" + decision.name + "' ";
+    if (active[wrong]) {
+      *reason += "has " + std::to_string(decision.options.size()) + " options, and the code holds " +
+                 std::to_string(code[wrong]);
+    } else {
+      *reason += "is inactive, so the code must hold 0, not " + std::to_string(code[wrong]);
+    }
+  }
+  return ok;
+}
+
+namespace {
+
+bool holds_constraint(const Space& space, const Constraint& constraint, const std::uint8_t* code,
+                      const std::uint8_t* active) {
+  if (constraint.kind == ConstraintKind::forbid) {
+    return !holds(constraint.terms, code, active);
+  }
+  if (constraint.kind == ConstraintKind::connected) {
+    return reaches_output(space, code, active);
+  }
+  std::uint32_t count = 0;
+  for (const Condition& term : constraint.terms) {
+    count += active[term.decision] && term.options.has(code[term.decision]);
+  }
+  return constraint.kind == ConstraintKind::at_most ? count <= constraint.k : count >= constraint.k;
+}
+
+std::string describe(const Constraint& constraint, std::size_t number) {
+  const std::string head = "constraint " + std::to_string(number + 1) + " (";
+  switch (constraint.kind) {
+    case ConstraintKind::forbid:
+      return head + "forbid) is not met";
+    case ConstraintKind::at_most:
+      return head + "at_most " + std::to_string(constraint.k) + ") is not met";
+    case ConstraintKind::at_least:
+      return head + "at_least " + std::to_string(constraint.k) + ") is not met";
+    case ConstraintKind::connected:
+      break;
+  }
+  return head + "connected) is not met: no path leads from the input to the output";
+}
+
+}  // namespace
+
+bool satisfies(const Space& space, const std::uint8_t* code, const std::uint8_t* active,
+               std::string* reason) {
+  for (std::size_t i = 0; i < space.constraints.size(); ++i) {
+    if (!holds_constraint(space, space.constraints[i], code, active)) {
+      if (reason != nullptr) {
+        *reason = describe(space.constraints[i], i);
+      }
+      return false;
+    }
+  }
+  return true;
+}
+
+std::uint64_t hash_text(std::string_view text, std::uint64_t seed) {
+  std::uint64_t h = mix(seed ^ 0xCBF29CE484222325ull);
+  for (const char c : text) {
+    h = (h ^ static_cast<std::uint8_t>(c)) * 0x100000001B3ull;
+  }
+  return mix(h ^ text.size());
+}
+
+}  // namespace nasturtium
