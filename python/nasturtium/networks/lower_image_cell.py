@@ -5,57 +5,61 @@ from typing import Any
 
 from nasturtium.networks.cell import cell
 from nasturtium.networks.ir import Net, NetBuilder
+from nasturtium.spaces import Architecture
+from nasturtium.spaces.image_cell import NODES, PAIRS, edge_name
 
-__all__ = ["lower", "lower_values"]
+__all__ = ["LEAST_SIZE", "lower", "lower_values"]
 
-NODES = 4
-EDGES = tuple((i, j) for j in range(1, NODES) for i in range(j))
-_LEAST_SIZE = 3
-_LARGE = 40
+LEAST_SIZE = 3  # pixels: resolution is not halved below
+_LARGE = 40  # pixels: larger images are halved once more, before the first stage
 
 
-def lower(arch: Any, input_shape: Sequence[int], outputs: int) -> Net:
+def lower(arch: Architecture, input_shape: Sequence[int], outputs: int) -> Net:
+    """The network of an architecture of the `image_cell` space; `input_shape` is `(C, H, W)`."""
     return lower_values(str(arch), arch.values, input_shape, outputs)
 
 
 def lower_values(
     name: str, values: Mapping[str, Any], input_shape: Sequence[int], outputs: int
 ) -> Net:
+    """The same from the decisions' values alone."""
     build = NetBuilder(name, input_shape)
-    size = min(input_shape[1:])
-    activation = str(values["activation"])
-    edges = {(i, j): str(values[f"edge_{i}_{j}"]) for i, j in EDGES}
-    width = int(values["width"])
-    stem_stride = int(values["stem_stride"])
-    if stem_stride == 2 and -(-size // 2) < _LEAST_SIZE:
-        stem_stride = 1
-    build.add("stem_conv", "conv2d", out=width, kernel=3, stride=stem_stride)
-    h = build.add("stem_norm", "batch_norm2d")
+    activation, width = str(values["activation"]), int(values["width"])
+    edges = {pair: str(values[edge_name(*pair)]) for pair in PAIRS}
+    h = _stem(build, width, int(values["stem_stride"]))
     for stage in range(1, int(values["stages"]) + 1):
         if stage > 1:
-            out = round(width * float(values["growth"]) ** (stage - 1) / 2) * 2
+            out = 2 * round(width * float(values["growth"]) ** (stage - 1) / 2)
             h = _reduce(build, h, f"stage{stage}_down", out, str(values["reduction"]), activation)
-        for block in range(1, int(values[f"depth_{stage}"]) + 1):
-            h = cell(
-                build,
-                h,
-                f"stage{stage}_cell{block}",
-                edges,
-                nodes=NODES,
-                activation=activation,
-            )
+        for number in range(1, int(values[f"depth_{stage}"]) + 1):
+            cell_name = f"stage{stage}_cell{number}"
+            h = cell(build, h, cell_name, edges, nodes=NODES, activation=activation)
             if values["attention"] == "se":
-                h = _squeeze(build, h, f"stage{stage}_cell{block}_se")
+                h = _squeeze(build, h, f"{cell_name}_se")
     build.add("head_norm", "batch_norm2d", h)
     build.add("head_act", activation)
-    build.add("head_pool", "global_max_pool" if values.get("pool") == "max" else "global_avg_pool")
+    build.add("head_pool", "global_max_pool" if values["head"] == "max" else "global_avg_pool")
     build.add("head", "linear", out=outputs)
     return build.build()
 
 
+def _stride(build: NetBuilder, h: str, wanted: int = 2) -> int:
+    size = min(build.shape(h)[1:])
+    return wanted if -(-size // wanted) >= LEAST_SIZE else 1
+
+
+def _stem(build: NetBuilder, width: int, stride: int) -> str:
+    large = min(build.input_shape[1:]) > _LARGE
+    first = 2 if large else _stride(build, "x", stride)
+    build.add("stem_conv", "conv2d", out=width, kernel=3, stride=first)
+    h = build.add("stem_norm", "batch_norm2d")
+    if large and stride == 2:
+        h = build.add("stem_pool", "max_pool2d", kernel=2, stride=2, padding=0)
+    return h
+
+
 def _reduce(build: NetBuilder, h: str, name: str, out: int, kind: str, activation: str) -> str:
-    small = min(build.shape(h)[1:])
-    stride = 2 if -(-small // 2) >= _LEAST_SIZE else 1
+    stride = _stride(build, h)
     build.add(f"{name}_act", activation, h)
     if kind == "conv":
         build.add(f"{name}_conv", "conv2d", out=out, kernel=3, stride=stride)
