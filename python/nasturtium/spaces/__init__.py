@@ -9,7 +9,9 @@ from nasturtium.spaces.declare import (
     connected,
     forbid,
 )
+from nasturtium.spaces.image_cell import image_cell
 from nasturtium.spaces.nb201 import nb201
+from nasturtium.spaces.residual_mlp import residual_mlp
 from nasturtium.spaces.space import Space
 
 __all__ = [
@@ -21,5 +23,7 @@ __all__ = [
     "at_most",
     "connected",
     "forbid",
+    "image_cell",
     "nb201",
+    "residual_mlp",
 ]
