@@ -195,9 +195,8 @@ def _category(codes: NDArray[np.int64], column: Column, missing: int) -> ColumnS
     counts = np.bincount(codes, minlength=len(column.categories))
     by_count = np.argsort(-counts, kind="stable")
     often = [int(code) for code in by_count if counts[code] >= MIN_COUNT]
-    kept = sorted(often[:MAX_ONE_HOT])
-    if len(often) > MAX_ONE_HOT:
-        kept = sorted(often[: MAX_ONE_HOT - 1])
+    pools = len(often) > MAX_ONE_HOT or bool((counts == 1).any())
+    kept = sorted(often[: MAX_ONE_HOT - pools])
     pooled = [code for code in range(len(counts)) if counts[code] > 0 and code not in set(kept)]
     return ColumnStatistics(
         column.name,

@@ -137,13 +137,13 @@ def _target_texts(values: Sequence[object], target: str, name: str) -> list[str]
 
 
 def _class_texts(texts: Sequence[str], decimal: str) -> list[str]:
-    """Names of classes; "1.0" and "1" are one class where all targets are whole numbers."""
+    """Names of classes; "1.0" and "1" are one class where all targets are numbers."""
     plain = {}
     for text in set(texts):
         number = cell_number(text, decimal)
-        if text.lower() in ("true", "false") or not number.is_integer():
+        if text.lower() in ("true", "false") or not np.isfinite(number):
             return list(texts)
-        plain[text] = str(int(number))
+        plain[text] = str(int(number)) if number.is_integer() else text
     return [plain[text] for text in texts]
 
 
