@@ -54,6 +54,7 @@ def trials(n: int, *, study: str = "search", seed: int = 0, low: float = 0.9) ->
                 seconds=float(epochs * draw.uniform(0.1, 0.4)),
                 origin="mutation" if i > 10 else "random",
                 parent=i // 2 if i > 10 else None,
+                metric=float(curve[-1]) if ok else None,
                 curve=tuple(curve.tolist()) if ok else (),
                 order=i,
             )
@@ -69,7 +70,8 @@ def classification(
     y = draw.integers(len(names), size=samples)
     wrong = draw.random(samples) < 0.03
     y_pred = np.where(wrong, draw.integers(len(names), size=samples), y)
-    rows = trials(n) + trials(n // 3, study="random_search", seed=1)
+    own = trials(n)
+    rows = own + trials(n // 3, study="random_search", seed=1)
     net = residual_net()
     result: dict[str, Any] = {
         "version": "0.1.0",
@@ -88,7 +90,9 @@ def classification(
         "space": "image_cell",
         "method": "halving_evolution(eta=3)",
         "seed": 0,
-        "architecture": rows[0].architecture if rows else "image_cell:1",
+        "architecture": max(
+            own, key=lambda t: (sum(t.fidelity.values()), t.score or 0.0)
+        ).architecture if own else "none",
         "params": 8934,
         "macs": 412_000,
         "test_accuracy": 0.9944,

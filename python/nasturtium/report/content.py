@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nasturtium.report.data import RANDOM_SEARCH, ReportData, TrialRow, finite
+from nasturtium.report.data import RANDOM_SEARCH, ReportData, TrialRow, finite, title
 from nasturtium.report.figures import Key, rungs
-from nasturtium.report.scales import compact, duration
+from nasturtium.report.scales import compact, duration, minus
 
-_PHASES = (
-    "load", "search", "random_search", "final", "baselines", "test", "export", "latency", "report",
-)  # fmt: skip
+_FAILED = ("failed", "diverged", "timeout", "crashed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +29,19 @@ def facts(data: ReportData) -> list[Fact]:
     if (params := data.number("params")) is not None:
         found.append(Fact(f"{params:,.0f}", "parameters"))
     if (macs := data.number("macs")) is not None:
-        found.append(Fact(compact(macs), "multiply-adds per sample"))
+        found.append(Fact(compact(macs), "multiply-adds"))
     for runtime, name in (("torch", "torch"), ("onnxruntime", "ONNX Runtime")):
         if (median := data.number("latency_ms", runtime, "median")) is not None:
             low = data.number("latency_ms", runtime, "p10")
             high = data.number("latency_ms", runtime, "p90")
-            spread = "" if low is None or high is None else f"{low:.2g} to {high:.2g} ms for 80 %"
-            found.append(Fact(f"{median:.2g} ms", f"per sample, {name}", spread))
+            spread = "" if low is None or high is None else f"80 % in {low:.2g} to {high:.2g} ms"
+            found.append(Fact(f"{median:.2g} ms", f"latency, {name}", spread))
     if data.trials:
         searched = sum(t.study != RANDOM_SEARCH for t in data.trials)
-        failed = sum(t.status in ("failed", "diverged", "timeout", "crashed") for t in data.trials)
+        failed = sum(t.status in _FAILED for t in data.trials)
         detail = f"{failed:,} failed" if failed else ""
-        found.append(
-            Fact(f"{searched:,}", "trial searched" if searched == 1 else "trials searched", detail)
-        )
+        name = "trial searched" if searched == 1 else "trials searched"
+        found.append(Fact(f"{searched:,}", name, detail))
     if (total := data.number("seconds", "total")) is not None:
         found.append(Fact(duration(total), "in all"))
     return found
@@ -56,11 +53,12 @@ class Row:
 
     trial: TrialRow
     score: str
+    metric: str
     params: str
     macs: str
     seconds: str
     rung_rank: int
-    study: str
+    origin: str
 
 
 def table(trials: Sequence[TrialRow]) -> list[Row]:
@@ -74,15 +72,54 @@ def table(trials: Sequence[TrialRow]) -> list[Row]:
     return [
         Row(
             trial=trial,
-            score="" if trial.score is None else f"{trial.score:.4f}",
+            score="" if trial.score is None else minus(f"{trial.score:.4f}"),
+            metric="" if trial.metric is None else f"{trial.metric:.4g}",
             params="" if trial.params is None else f"{trial.params:,.0f}",
             macs="" if trial.macs is None else compact(trial.macs),
             seconds="" if trial.seconds is None else f"{trial.seconds:.1f}",
             rung_rank=rank[trial.rung],
-            study="random" if trial.study == RANDOM_SEARCH else "",
+            origin=_origin(trial),
         )
         for trial in sorted(trials, key=order)
     ]
+
+
+def _origin(trial: TrialRow) -> str:
+    if trial.study == RANDOM_SEARCH:
+        return "random search"
+    return trial.origin if trial.parent is None else f"{trial.origin} of {trial.parent}"
+
+
+@dataclass(frozen=True, slots=True)
+class RungRow:
+    """What was spent at one fidelity, and the best score there."""
+
+    rung: str
+    trials: int
+    ok: int
+    failed: int
+    best: str
+    seconds: float
+
+
+def by_rung(trials: Sequence[TrialRow]) -> list[RungRow]:
+    """The search's trials by fidelity, from the cheapest to the dearest."""
+    own = [trial for trial in trials if trial.study != RANDOM_SEARCH]
+    rows = []
+    for rung in rungs(own):
+        here = [trial for trial in own if trial.rung == rung]
+        scores = [score for trial in here if (score := trial.counted) is not None]
+        rows.append(
+            RungRow(
+                rung=rung,
+                trials=len(here),
+                ok=len(scores),
+                failed=sum(trial.status in _FAILED for trial in here),
+                best=minus(f"{max(scores):.4f}") if scores else "",
+                seconds=sum(trial.seconds or 0.0 for trial in here),
+            )
+        )
+    return rows
 
 
 def phases(data: ReportData) -> list[tuple[str, float]]:
@@ -90,9 +127,11 @@ def phases(data: ReportData) -> list[tuple[str, float]]:
     seconds = data.get("seconds")
     if not isinstance(seconds, Mapping):
         return []
-    names = [name for name in _PHASES if name in seconds]
-    names += [name for name in seconds if name not in (*_PHASES, "total")]
-    known = [(str(name).replace("_", " "), finite(seconds[name]) or 0.0) for name in names]
+    known = [
+        (str(name).replace("_", " "), finite(value) or 0.0)
+        for name, value in seconds.items()
+        if name != "total"
+    ]
     total = finite(seconds.get("total"))
     rest = 0.0 if total is None else total - sum(value for _, value in known)
     # Rounding leaves a little; only what a reader would miss is worth a name.
@@ -129,18 +168,19 @@ def usage(data: ReportData) -> list[Snippet]:
             "import torch\n"
             "from safetensors.torch import load_file\n\n"
             "import model\n\n"
-            "network = model.Model()\n"
+            "network = model.Model().eval()\n"
             'network.load_state_dict(load_file("weights.safetensors"))\n'
-            "network.eval()\n"
+            f"x = torch.zeros({example})  # raw values\n"
             "with torch.inference_mode():\n"
-            f"    output = network(torch.zeros({example}))  # raw values, not scaled",
+            "    output = network(x)",
         ),
         Snippet(
             "ONNX Runtime, from model.onnx",
             "import numpy as np\nimport onnxruntime\n\n"
             'session = onnxruntime.InferenceSession("model.onnx")\n'
+            f"x = np.zeros(({example}), np.float32)  # raw values\n"
             "name = session.get_inputs()[0].name\n"
-            f"output = session.run(None, {{name: np.zeros(({example}), np.float32)}})[0]",
+            "output = session.run(None, {name: x})[0]",
         ),
     ]
 
@@ -186,7 +226,7 @@ def warnings(data: ReportData) -> list[str]:
     if not data.baselines:
         said.append("No baseline was run, so nothing says whether a simpler model does as well.")
     said += [
-        f"{entry.get('name')} was not measured: its value is an estimate."
+        f"Not measured on the held-out part, but estimated: {title(entry)}."
         for entry in data.baselines
         if not entry.get("measured", True)
     ]

@@ -19,9 +19,9 @@ SEARCH, RANDOM_SEARCH = "search", "random_search"
 class TrialRow:
     """One trial of the record.
 
-    ``score`` is the validation score (higher is better) or None where there is none; ``seconds``
-    the time its evaluation took; ``curve`` the validation scores epoch by epoch; ``order`` its
-    place among the study's finished trials.
+    ``score`` is what the search maximizes, None where there is none; ``metric`` the validation
+    accuracy or RMSE beside it; ``seconds`` the time that the evaluation took; ``curve`` the score
+    after each epoch; ``order`` the trial's place among its study's finished ones.
     """
 
     number: int
@@ -30,6 +30,7 @@ class TrialRow:
     study: str = SEARCH
     fidelity: Mapping[str, int] = field(default_factory=dict)
     score: float | None = None
+    metric: float | None = None
     params: float | None = None
     macs: float | None = None
     latency_ms: float | None = None
@@ -53,11 +54,10 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Predictions on the test part: of the found network, and of each baseline by its place."""
+    """What the found network predicts for the test part: true and predicted values, both [n]."""
 
     y_true: NDArray[Any]
     y_pred: NDArray[Any]
-    baselines: Mapping[int, NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +112,16 @@ class ReportData:
         """The entries of the baselines, in the result's order."""
         entries = self.get("baselines")
         return [entry for entry in entries or () if isinstance(entry, Mapping)]
+
+
+def title(entry: Mapping[str, Any]) -> str:
+    """What a baseline is called in sentences."""
+    return str(entry.get("title") or entry.get("name") or "an unnamed baseline")
+
+
+def baseline_interval(data: ReportData, entry: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The interval of a baseline's test result."""
+    return pair(entry.get(f"{data.metric}_interval", entry.get("interval")))
 
 
 def finite(value: Any) -> float | None:

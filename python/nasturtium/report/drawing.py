@@ -45,9 +45,12 @@ def draw(net: Net) -> Markup:
             entry = _place(block, entry, rows)
         if repeat.times > 1:
             frames.append((first, len(rows) - 1, repeat.times))
-    width = max(_NARROWEST, *(sum(b.width + _GAP for b in row) for row in rows))
+    left, right = _spread(rows)
+    width = max(_NARROWEST, right - left + _GAP)
+    shift = _LEFT + width / 2 - (left + right) / 2
     for row in rows:
-        _spread(row, width)
+        for box in row:
+            box.x += shift
     columns = _LEFT + width + 16
     height = _TOP + len(rows) * _STEP + 30
     total = totals(made)
@@ -62,6 +65,7 @@ def draw(net: Net) -> Markup:
         _sum(columns, height, total["params"], total["macs"]),
         label=describe(repeats, total["params"]),
         class_="network",
+        natural=True,
     )
 
 
@@ -106,14 +110,50 @@ def _bridged(source: _Box, row: int, rows: list[list[_Box]]) -> _Box:
     return source
 
 
-def _spread(row: list[_Box], width: float) -> None:
-    """Order a row by the places of what it reads, and center it."""
-    middle = _LEFT + width / 2
-    row.sort(key=lambda b: sum(s.x for s in b.sources) / len(b.sources) if b.sources else middle)
-    at = middle - sum(b.width + _GAP for b in row) / 2
-    for box in row:
-        box.x = at + (box.width + _GAP) / 2
-        at += box.width + _GAP
+def _spread(rows: Sequence[list[_Box]]) -> tuple[float, float]:
+    """Give every box its place around 0; returns the left and the right end of all.
+
+    A row is ordered by the places of what it reads. Its parts are centered, so that a chain of
+    single parts is straight whatever passes beside it.
+    """
+    for row in rows:
+        row.sort(key=lambda b: sum(s.x for s in b.sources) / max(len(b.sources), 1))
+        at = 0.0
+        for box in row:
+            box.x = at + box.width / 2
+            at += box.width + _GAP
+        solid = [box for box in row if box.part is not None] or row
+        left = solid[0].x - solid[0].width / 2
+        right = solid[-1].x + solid[-1].width / 2
+        for box in row:
+            box.x -= (left + right) / 2
+    _straighten(rows)
+    every = [box for row in rows for box in row]
+    left = min(box.x - box.width / 2 for box in every)
+    return left, max(box.x + box.width / 2 for box in every)
+
+
+def _straighten(rows: Sequence[list[_Box]]) -> None:
+    """Draw an edge that passes several rows outside of their parts as one straight line."""
+    chains: dict[int, list[_Box]] = {}
+    for row in rows:
+        for box in row:
+            if box.part is None:
+                head = chains.get(id(box.sources[0]), [])
+                head.append(box)
+                chains[id(box)] = head
+    for chain in {id(c): c for c in chains.values()}.values():
+        for side in (1, -1):
+            if all(_outside(box, rows[box.row], side) for box in chain):
+                furthest = max(side * box.x for box in chain)
+                for box in chain:
+                    box.x = side * furthest
+                break
+
+
+def _outside(box: _Box, row: Sequence[_Box], side: int) -> bool:
+    """Whether only passing edges lie beyond the box on that side."""
+    return all(side * other.x <= side * box.x or other.part is None for other in row)
 
 
 def _y(row: int) -> float:

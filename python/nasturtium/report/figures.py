@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from markupsafe import Markup
 
 from nasturtium.report.data import RANDOM_SEARCH, SEARCH, ReportData, TrialRow
-from nasturtium.report.scales import compact, percent_tick
+from nasturtium.report.scales import compact
 from nasturtium.report.svg import Axis, Line, Mark, Points, element, plot, sentence
 
 # Above this many points a browser needs the memory more than a reader needs their titles.
 _TITLED = 1500
 _CURVES = 120
+_SCORE = Axis("validation score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +39,8 @@ class Figure:
 
 def rungs(trials: Sequence[TrialRow]) -> list[str]:
     """The fidelities in the record, from the cheapest to the dearest."""
-    cost = {trial.rung: sum(trial.fidelity.values()) for trial in trials}
+    cost = {trial.rung: prod(trial.fidelity.values()) for trial in trials}
     return sorted(cost, key=lambda rung: (cost[rung], rung))
-
-
-def score_axis(data: ReportData, trials: Sequence[TrialRow]) -> Axis:
-    """The axis of validation scores: percent where all of them are shares."""
-    scores = [score for t in trials if (score := t.counted) is not None]
-    shares = data.classification and all(0 <= score <= 1 for score in scores)
-    name = "validation accuracy" if shares else "validation score"
-    return Axis(name, show=percent_tick if shares else None)
 
 
 def anytime(data: ReportData, against: str) -> Figure:
@@ -68,7 +62,7 @@ def anytime(data: ReportData, against: str) -> Figure:
     drawing = plot(
         marks,
         x=Axis(f"{title}, all workers together" if against == "seconds" else title, low=0),
-        y=score_axis(data, data.trials),
+        y=_SCORE,
         label=f"Best validation score so far against {title}",
         nothing="No trial has ended with a score.",
     )
@@ -113,9 +107,7 @@ def pareto(costs: Sequence[float], scores: Sequence[float]) -> list[int]:
     return front
 
 
-def tradeoff(
-    data: ReportData, name: str, cost: Callable[[TrialRow], float | None], found: float | None
-) -> Figure:
+def tradeoff(data: ReportData, name: str, cost: Callable[[TrialRow], float | None]) -> Figure:
     """Validation score against a cost on a log axis, with the Pareto front of the last rung."""
     last = rungs(data.trials)[-1:]
     usable = [
@@ -123,42 +115,43 @@ def tradeoff(
         for t in data.trials
         if t.rung in last and (s := t.counted) is not None and (c := cost(t)) is not None and c > 0
     ]
-    marks: list[Mark] = []
-    keys: list[Key] = []
+    groups = (
+        ("random search", "s1", "square", [e for e in usable if e[0].study == RANDOM_SEARCH]),
+        ("search", "s0", "circle", [e for e in usable if e[0].study == SEARCH]),
+        ("the found network", "s3", "ring", [e for e in usable if _is_found(data, e[0])][:1]),
+    )
+    marks: list[Mark] = [_front(usable)] if usable else []
+    keys = [Key("s2", "line", "Pareto front")] if usable else []
     titled = len(usable) <= _TITLED
-    for study, style, shape in ((RANDOM_SEARCH, "s1", "square"), (SEARCH, "s0", "circle")):
-        own = [entry for entry in usable if entry[0].study == study]
+    for who, style, shape, own in groups:
         if own:
             titles = [_title(t, c, name) for t, c, _ in own] if titled else []
-            marks.append(
-                Points([c for _, c, _ in own], [s for *_, s in own], style, titles, 3, shape)
-            )
-            keys.append(Key(style, shape, study.replace("_", " ")))
-    best = [e for e in usable if e[0].study == SEARCH and _is_found(data, e[0])]
-    if usable:
-        costs, scores = [c for _, c, _ in usable], [s for *_, s in usable]
-        front = pareto(costs, scores)
-        x = [costs[i] for i in front] + [max(costs)]
-        y = [scores[i] for i in front] + [scores[front[-1]]]
-        marks.append(Line(x, y, "s2", "Pareto front", step=True))
-        keys.append(Key("s2", "line", "Pareto front"))
-    if best:
-        shown = found if found is not None and found > 0 else best[0][1]
-        marks.append(Points([shown], [best[0][2]], "s3", ["the found network"], 7, "ring"))
-        keys.append(Key("s3", "ring", "the found network"))
+            radius = 7 if shape == "ring" else 3
+            x, y = [c for _, c, _ in own], [s for *_, s in own]
+            marks.append(Points(x, y, style, titles, radius, shape))
+            keys.append(Key(style, shape, who))
     drawing = plot(
         marks,
         x=Axis(f"{name} (log scale)", log=True, show=compact),
-        y=score_axis(data, [entry[0] for entry in usable]),
+        y=_SCORE,
         label=f"Validation score against {name}",
         nothing=f"No trial at the highest fidelity has a score and its {name}.",
     )
-    caption = f"{len(usable):,} trials at {last[0]}." if usable else ""
+    trials = "trial" if len(usable) == 1 else "trials"
+    caption = f"{len(usable):,} {trials} at {last[0]}." if usable else ""
     return Figure(f"Score against {name}", drawing, tuple(keys), caption)
 
 
+def _front(usable: Sequence[tuple[TrialRow, float, float]]) -> Line:
+    costs, scores = [c for _, c, _ in usable], [s for *_, s in usable]
+    front = pareto(costs, scores)
+    x = [costs[i] for i in front] + [max(costs)]
+    y = [scores[i] for i in front] + [scores[front[-1]]]
+    return Line(x, y, "s2", "Pareto front", step=True)
+
+
 def _is_found(data: ReportData, trial: TrialRow) -> bool:
-    return bool(trial.architecture == data.get("architecture"))
+    return trial.study == SEARCH and bool(trial.architecture == data.get("architecture"))
 
 
 def _title(trial: TrialRow, cost: float, name: str) -> str:
@@ -185,7 +178,7 @@ def learning_curves(data: ReportData) -> Figure:
     drawing = plot(
         marks,
         x=Axis("epoch"),
-        y=score_axis(data, own),
+        y=_SCORE,
         label="Learning curves of the trials",
         nothing="No trial has a learning curve of two epochs or more.",
     )

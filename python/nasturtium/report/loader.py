@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasturtium.errors import UserError
+from nasturtium.errors import NasturtiumError, UserError
+from nasturtium.networks.cost import Cost, cost
 from nasturtium.networks.ir import Net
+from nasturtium.networks.lowering import for_space
+from nasturtium.registry import create
 from nasturtium.report.data import (
     RANDOM_SEARCH,
     SEARCH,
@@ -24,7 +30,7 @@ from nasturtium.report.data import (
 from nasturtium.study.records import TrialRecord
 from nasturtium.study.store import Store
 
-_FOUND, _TRUE, _BASELINE = "y_pred", "y_true", "baseline_"
+_FOUND, _TRUE = "y_pred", "y_true"
 
 
 def load(folder: str | Path) -> ReportData:
@@ -39,11 +45,12 @@ def load(folder: str | Path) -> ReportData:
     """
     root = Path(folder)
     result = _result(root / "result.json")
+    network = _network(result)
     return ReportData(
         result=result,
-        trials=_trials(root / "study.db"),
+        trials=_with_costs(_trials(root / "study.db"), str(result.get("space")), network),
         predictions=_predictions(root / "predictions.npz"),
-        network=_network(result),
+        network=network,
     )
 
 
@@ -97,6 +104,7 @@ def _row(study: str, record: TrialRecord, order: int) -> TrialRow:
         study=study,
         fidelity=dict(record.fidelity),
         score=finite(record.score),
+        metric=finite(values.get("val_accuracy", values.get("val_rmse"))),
         params=finite(values.get("params")),
         macs=finite(values.get("macs")),
         latency_ms=finite(values.get("latency_ms")),
@@ -108,6 +116,30 @@ def _row(study: str, record: TrialRecord, order: int) -> TrialRow:
     )
 
 
+def _with_costs(
+    trials: tuple[TrialRow, ...], space_name: str, network: Net | None
+) -> tuple[TrialRow, ...]:
+    """Add parameters and MACs where the record lacks them and the space tells them."""
+    if network is None or all(trial.params is not None for trial in trials):
+        return trials
+    shape, outputs = network.input_shape, prod(network.output_shape)
+
+    @cache
+    def spent(text: str) -> Cost | None:
+        try:
+            space = create(space_name, "space")
+            return cost(for_space(space.name)(space.parse(text), shape, outputs))
+        except NasturtiumError:
+            return None
+
+    return tuple(
+        replace(trial, params=float(known.params), macs=float(known.macs))
+        if trial.params is None and (known := spent(trial.architecture)) is not None
+        else trial
+        for trial in trials
+    )
+
+
 def _predictions(path: Path) -> Predictions | None:
     if not path.is_file():
         return None
@@ -115,12 +147,7 @@ def _predictions(path: Path) -> Predictions | None:
         with np.load(path, allow_pickle=False) as arrays:
             if _TRUE not in arrays or _FOUND not in arrays:
                 raise UserError(f"{path} holds no {_TRUE} and {_FOUND}; restore it, or run again")
-            others = {
-                int(name.removeprefix(_BASELINE)): arrays[name]
-                for name in arrays.files
-                if name.removeprefix(_BASELINE).isdigit() and name.startswith(_BASELINE)
-            }
-            found = Predictions(arrays[_TRUE], arrays[_FOUND], others)
+            found = Predictions(arrays[_TRUE], arrays[_FOUND])
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot read {path} ({error}); restore it, or run again") from None
     if found.y_true.ndim != 1 or found.y_true.shape != found.y_pred.shape:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from nasturtium.errors import UserError
 from nasturtium.report.content import (
+    by_rung,
     facts,
     flat,
     pairs,
@@ -27,8 +28,8 @@ from nasturtium.report.data import ReportData
 from nasturtium.report.drawing import draw
 from nasturtium.report.figures import Figure, anytime, learning_curves, time_bar, tradeoff
 from nasturtium.report.loader import load
-from nasturtium.report.results import intervals_figure, result_figures
-from nasturtium.report.scales import compact, duration
+from nasturtium.report.results import intervals_figure, result_classes, result_figures
+from nasturtium.report.scales import duration, percent
 from nasturtium.report.svg import sentence
 from nasturtium.report.verdict import summary, verdict
 
@@ -82,6 +83,8 @@ def compose(data: ReportData) -> str:
         intervals=intervals,
         search=_search_figures(data),
         table=table(data.trials),
+        rungs=by_rung(data.trials),
+        classes=result_classes(data),
         statuses=sorted({t.status for t in data.trials}),
         printed=_PRINTED,
         time=time_bar(phases(data)),
@@ -105,7 +108,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(duration=duration, compact=compact)
+    environment.filters.update(duration=duration, percent=percent)
     return environment.get_template("page")
 
 
@@ -123,11 +126,11 @@ def _search_figures(data: ReportData) -> list[Figure]:
     if not data.trials:
         return []
     figures = [anytime(data, "seconds"), anytime(data, "trials")]
-    figures.append(tradeoff(data, "parameters", lambda t: t.params, data.number("params")))
+    figures.append(tradeoff(data, "parameters", lambda t: t.params))
     latency = [t for t in data.trials if t.latency_ms is not None]
     if latency:
-        figures.append(tradeoff(data, "latency in ms", lambda t: t.latency_ms, None))
+        figures.append(tradeoff(data, "latency in ms", lambda t: t.latency_ms))
     else:
-        figures.append(tradeoff(data, "multiply-adds", lambda t: t.macs, data.number("macs")))
+        figures.append(tradeoff(data, "multiply-adds", lambda t: t.macs))
     figures.append(learning_curves(data))
     return figures

@@ -1,129 +1,21 @@
-"""The charts of the test result: confusion matrix, residuals, intervals beside the baselines."""
+"""The charts of the test result: residuals, and intervals beside the baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from nasturtium.report.data import ReportData, finite, pair
+from nasturtium.report.confusion import ClassRow, by_class, confusion, confusion_figure, short
+from nasturtium.report.data import ReportData, baseline_interval, finite, title
 from nasturtium.report.figures import Figure
-from nasturtium.report.scales import make_scale, percent_tick
+from nasturtium.report.scales import make_scale, percent_tick, signed
 from nasturtium.report.svg import Axis, Bars, Line, Mark, Points, element, picture, plot, sentence
 
-_NUMBERED = 25
-_NAME = 18
-
-
-def confusion(
-    y_true: NDArray[np.int64], y_pred: NDArray[np.int64], classes: int
-) -> NDArray[np.int64]:
-    """Counts by true class (rows) and predicted class (columns); out of range is an error.
-
-    Raises:
-        ValueError: a label is not in ``0 .. classes - 1``.
-    """
-    for values in (y_true, y_pred):
-        if values.size and not (values.min() >= 0 and values.max() < classes):
-            raise ValueError(f"a label lies outside 0 to {classes - 1}")
-    flat = y_true.astype(np.int64) * classes + y_pred.astype(np.int64)
-    return np.bincount(flat, minlength=classes * classes).reshape(classes, classes)
-
-
-def short(name: str, most: int = _NAME) -> str:
-    """The name, cut with an ellipsis where it is longer than ``most`` characters."""
-    return name if len(name) <= most else name[: most - 1].rstrip() + "…"
-
-
-def confusion_figure(counts: NDArray[np.int64], names: Sequence[str]) -> Figure:
-    """The confusion matrix as a heat map, shaded by the share of each true class."""
-    n = len(counts)
-    cell = max(13.0, min(40.0, 460.0 / n))
-    left = 24 + 6.6 * max(len(short(name)) for name in names)
-    upright = n <= 12 and max(len(name) for name in names) * 7 < cell
-    top = 40.0 if upright else 24 + 5.2 * max(len(short(name)) for name in names)
-    parts: list[Markup] = []
-    rows = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    for i in range(n):
-        y = top + i * cell
-        parts.append(
-            element(
-                "text", element("title", names[i]), short(names[i]), x=left - 7,
-                y=y + cell / 2 + 4, class_="tick end",
-            )
-        )  # fmt: skip
-        parts.append(_column(names[i], left + (i + 0.5) * cell, top - 7, upright))
-        for j in range(n):
-            share = float(counts[i, j] / rows[i, 0])
-            parts.append(
-                _cell(left + j * cell, y, cell, int(counts[i, j]), share, i == j,
-                      f"{names[i]} taken for {names[j]}: {counts[i, j]}", n)
-            )  # fmt: skip
-    size = n * cell
-    parts.append(
-        element("text", "predicted", x=left + size / 2, y=13, class_="name middle")
-    )  # fmt: skip
-    parts.append(
-        element(
-            "text", "true", transform=f"translate(11 {top + size / 2:.0f}) rotate(-90)",
-            class_="name middle",
-        )
-    )  # fmt: skip
-    right = 8 if upright else 44
-    drawing = picture(
-        left + size + right, top + size + 8, *parts,
-        label=f"Confusion matrix of {n} classes", class_="confusion",
-    )  # fmt: skip
-    return Figure("Confusion matrix", drawing, (), confusions_in_words(counts, names))
-
-
-def _column(name: str, x: float, y: float, upright: bool) -> Markup:
-    title = element("title", name)
-    if upright:
-        return element("text", title, short(name), x=x, y=y, class_="tick middle")
-    turned = f"translate({x + 3:.1f} {y:.1f}) rotate(-50)"
-    return element("text", title, short(name), transform=turned, class_="tick")
-
-
-def _cell(
-    x: float, y: float, size: float, count: int, share: float, diagonal: bool, title: str, n: int
-) -> Markup:
-    # A single confusion among hundreds has to be seen, so shading starts at a visible floor.
-    opacity = 0.0 if count == 0 else 0.12 + 0.88 * share
-    parts = [
-        element(
-            "rect", element("title", title), x=x + 0.5, y=y + 0.5, width=size - 1, height=size - 1,
-            fill_opacity=opacity, class_="hit" if diagonal else "miss",
-        )
-    ]  # fmt: skip
-    if count and n <= _NUMBERED:
-        tone = "light" if opacity > 0.55 else "dark"
-        parts.append(
-            element("text", f"{count}", x=x + size / 2, y=y + size / 2 + 4, class_=f"count {tone}")
-        )
-    elif not count:
-        parts.append(
-            element("rect", x=x + 0.5, y=y + 0.5, width=size - 1, height=size - 1, class_="empty")
-        )
-    return element("g", *parts)
-
-
-def confusions_in_words(counts: NDArray[np.int64], names: Sequence[str], most: int = 5) -> str:
-    """The most frequent confusions: ``8 taken for 3 (2 times)``."""
-    off = counts.copy()
-    np.fill_diagonal(off, 0)
-    if not off.any():
-        return "No sample was taken for another class."
-    order = np.argsort(off, axis=None, kind="stable")[::-1][:most]
-    said = []
-    for flat in order:
-        i, j = divmod(int(flat), len(counts))
-        if off[i, j]:
-            times = "once" if off[i, j] == 1 else f"{off[i, j]} times"
-            said.append(f"{short(names[i], 40)} taken for {short(names[j], 40)} ({times})")
-    return f"{int(off.sum())} wrong. Most frequent: {', '.join(said)}."
+# A scatter of more points than this is a blot, and slow to draw.
+_SCATTERED = 2000
 
 
 def residual_figures(
@@ -136,7 +28,11 @@ def residual_figures(
     marks: list[Mark] = []
     if truth:
         ends = [min(truth + guess), max(truth + guess)]
-        marks = [Line(ends, ends, "s5 dashed"), Points(truth, guess, "s0", radius=2.6)]
+        step = -(-len(truth) // _SCATTERED)
+        marks = [
+            Line(ends, ends, "s5 dashed"),
+            Points(truth[::step], guess[::step], "s0", radius=2.6),
+        ]
     scatter = plot(
         marks, x=Axis(f"true {name}"), y=Axis(f"predicted {name}"),
         label=f"Predicted against true {name}", nothing="There are no predictions.",
@@ -151,13 +47,14 @@ def residual_figures(
         label="Histogram of the residuals", nothing="There are no predictions.",
     )  # fmt: skip
     caption = ""
+    exact = "On the dashed line the prediction is exact."
+    if len(truth) > _SCATTERED:
+        exact += f" {len(truth[::step]):,} of {len(truth):,} samples are drawn."
     if residuals.size:
         inside = np.quantile(np.abs(residuals), 0.9)
-        caption = f"Mean residual {residuals.mean():+.3g}; 90 % err by less than {inside:.3g}."
+        caption = f"Mean residual {signed(residuals.mean())}; 90 % err by less than {inside:.3g}."
     return [
-        Figure(
-            "Predicted against true", scatter, (), "On the dashed line the prediction is exact."
-        ),
+        Figure("Predicted against true", scatter, (), exact),
         Figure("Residuals", histogram, (), caption),
     ]
 
@@ -181,9 +78,9 @@ def intervals_figure(data: ReportData) -> Figure | None:
         )
     ]
     for entry in data.baselines:
-        value, spread = finite(entry.get(data.metric)), pair(entry.get("interval"))
+        value, spread = finite(entry.get(data.metric)), baseline_interval(data, entry)
         style = "s0" if entry.get("measured", True) else "s5"
-        rows.append((str(entry.get("name", "")), value, spread, style))
+        rows.append((title(entry), value, spread, style))
     known = [(n, v, s or (v, v), c) for n, v, s, c in rows if v is not None]
     if not known or len(rows) < 2:
         return None
@@ -191,6 +88,8 @@ def intervals_figure(data: ReportData) -> Figure | None:
     base = top + step * len(known)
     ends = [bound for _, _, spread, _ in known for bound in spread]
     scale = make_scale(ends, left, width - 20)
+    if data.classification:
+        scale = replace(scale, low=max(scale.low, 0.0), high=min(scale.high, 1.0))
     parts: list[Markup] = []
     for value, text in scale.ticks(6, percent_tick if data.classification else None):
         at = scale(value)
@@ -236,10 +135,24 @@ def result_figures(data: ReportData) -> list[Figure]:
         return residual_figures(
             np.asarray(found.y_true, np.float64), np.asarray(found.y_pred, np.float64), target
         )
-    y_true, y_pred = np.asarray(found.y_true, np.int64), np.asarray(found.y_pred, np.int64)
-    if y_true.size == 0:
+    known = _confusion(data)
+    if known is None:
         return [Figure("Confusion matrix", sentence("The test part is empty."))]
+    return [confusion_figure(*known)]
+
+
+def result_classes(data: ReportData) -> list[ClassRow]:
+    """The classes of the test part, the worst recognized first; empty for a regression."""
+    known = _confusion(data) if data.classification else None
+    return [] if known is None else by_class(*known)
+
+
+def _confusion(data: ReportData) -> tuple[NDArray[np.int64], list[str]] | None:
+    found = data.predictions
+    if found is None or found.y_true.size == 0:
+        return None
+    y_true, y_pred = np.asarray(found.y_true, np.int64), np.asarray(found.y_pred, np.int64)
     names = data.class_names
     highest = int(max(y_true.max(), y_pred.max())) + 1
     names = names + [str(i) for i in range(len(names), highest)]
-    return [confusion_figure(confusion(y_true, y_pred, len(names)), names)]
+    return confusion(y_true, y_pred, len(names)), names

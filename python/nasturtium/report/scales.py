@@ -90,7 +90,7 @@ def _fixed(step: float) -> Show:
     digits = 0
     while digits < 9 and step and abs(round(step, digits) - step) > 1e-6 * step:
         digits += 1
-    return lambda value: f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return lambda value: minus(f"{value:.{digits}f}")
 
 
 def compact(value: float) -> str:
@@ -103,6 +103,20 @@ def compact(value: float) -> str:
         if abs(value) >= size * 0.9995:
             return f"{value / size:.3g}{letter}"
     return f"{value:.3g}"
+
+
+def signed(value: float) -> str:
+    """Three digits with a sign, the minus as long as the plus.
+
+    >>> signed(0.25), signed(-0.25)
+    ('+0.25', '−0.25')
+    """
+    return minus(f"{value:+.3g}")
+
+
+def minus(text: str) -> str:
+    """The text with a minus sign in place of hyphens."""
+    return text.replace("-", "−")
 
 
 def percent(value: float, digits: int = 1) -> str:

@@ -44,7 +44,7 @@
       let count = 0;
       rows.forEach((row, i) => {
         const keep = words.every((word) => texts[i].includes(word)) &&
-          (status.value === "" || row.cells[7].textContent === status.value);
+          (status.value === "" || row.cells[8].textContent === status.value);
         row.hidden = !keep;
         count += keep;
       });

@@ -33,14 +33,26 @@ def element(name: str, *children: str | Markup, **attributes: Attribute) -> Mark
     return Markup(f"<{name}{''.join(parts)}>{inner}</{name}>")
 
 
-def picture(width: float, height: float, *children: Markup, label: str, class_: str = "") -> Markup:
-    """An ``<svg>`` that scales with the page; ``label`` is its text alternative."""
+def picture(
+    width: float,
+    height: float,
+    *children: Markup,
+    label: str,
+    class_: str = "",
+    natural: bool = False,
+) -> Markup:
+    """An ``<svg>`` with ``label`` as its text alternative.
+
+    It fills the width it is given; a ``natural`` one is as large as it is drawn.
+    """
     return element(
         "svg",
         element("title", label),
         *children,
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {_text(width)} {_text(height)}",
+        width=width if natural else None,
+        height=height if natural else None,
         role="img",
         class_=class_ or None,
         aria_label=label,

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nasturtium.report.data import ReportData, finite, pair
-from nasturtium.report.scales import compact, percent
+from nasturtium.report.data import ReportData, baseline_interval, finite, pair, title
+from nasturtium.report.scales import compact, minus, percent, signed
 
 Outcome = Literal["better", "level", "worse", "unmeasured"]
 
@@ -45,22 +45,24 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The headline, the sentences below it, and the comparisons they come from."""
+    """The headline, the sentences below it with their outcomes, and the comparisons behind them."""
 
     headline: str
-    sentences: tuple[str, ...]
+    sentences: tuple[tuple[Outcome, str], ...]
     comparisons: tuple[Comparison, ...]
 
 
 def verdict(data: ReportData) -> Verdict:
     """The words at the top of the page."""
     comparisons = tuple(_compare(data, entry) for entry in data.baselines)
-    sentences = [c.sentence for c in comparisons if c.outcome != "unmeasured"]
+    measured = [c for c in comparisons if c.outcome != "unmeasured"]
+    estimated = [c for c in comparisons if c.outcome == "unmeasured"]
+    sentences: list[tuple[Outcome, str]] = [(c.outcome, c.sentence) for c in measured]
     if not comparisons:
-        sentences.append("It was compared with nothing: no baseline has been run.")
-    elif not sentences:
-        sentences.append("No baseline was measured on the held-out part.")
-    sentences += [c.sentence for c in comparisons if c.outcome == "unmeasured"]
+        sentences.append(("unmeasured", "It was compared with nothing: no baseline has been run."))
+    elif not measured:
+        sentences.append(("unmeasured", "No baseline was measured on the held-out part."))
+    sentences += [(c.outcome, c.sentence) for c in estimated]
     return Verdict(_headline(data), tuple(sentences), comparisons)
 
 
@@ -110,8 +112,7 @@ def _range(data: ReportData, bounds: tuple[float, float]) -> str:
 
 
 def _signed(data: ReportData, value: float) -> str:
-    text = f"{100 * value:+.{digits(data)}f}" if data.classification else f"{value:+.3g}"
-    return text.replace("-", "\N{MINUS SIGN}")
+    return minus(f"{100 * value:+.{digits(data)}f}") if data.classification else signed(value)
 
 
 def outcome(
@@ -137,8 +138,7 @@ def outcome(
 
 
 def _compare(data: ReportData, entry: Mapping[str, Any]) -> Comparison:
-    name = str(entry.get("name", "unnamed"))
-    value, interval = finite(entry.get(data.metric)), pair(entry.get("interval"))
+    value, interval = finite(entry.get(data.metric)), baseline_interval(data, entry)
     params, macs = finite(entry.get("params")), finite(entry.get("macs"))
     difference, p = finite(entry.get("difference")), finite(entry.get("mcnemar_p"))
     mine = data.number(data.metric)
@@ -156,7 +156,7 @@ def _compare(data: ReportData, entry: Mapping[str, Any]) -> Comparison:
         gap += f" ({_signed(data, spread[0])} to {_signed(data, spread[1])})"
     note = str(entry.get("note") or "")
     return Comparison(
-        name=name,
+        name=title(entry),
         outcome=kind,
         sentence=_sentence(data, entry, kind, difference, params),
         result=shown or "not measured",
@@ -173,12 +173,12 @@ def _sentence(
     data: ReportData, entry: Mapping[str, Any], kind: Outcome, difference: float | None,
     params: float | None,
 ) -> str:  # fmt: skip
-    name, value = str(entry.get("name", "unnamed")), finite(entry.get(data.metric))
+    name, value = title(entry), finite(entry.get(data.metric))
     p = finite(entry.get("mcnemar_p"))
     if kind == "unmeasured" or value is None or difference is None:
-        note = str(entry.get("note") or "").strip().rstrip(".")
         estimate = "" if value is None else f", estimated at {_value(data, value)}"
-        return f"Not measured on the held-out part: {name}{estimate}{f' ({note})' if note else ''}."
+        said = [str(entry[key]).strip() for key in ("verdict", "note") if entry.get(key)]
+        return " ".join([f"Not measured on the held-out part: {name}{estimate}.", *said])
     unit = " points" if data.classification else ""
     how = f"{_value(data, value)}, difference {_signed(data, difference)}{unit}"
     if p is not None:
