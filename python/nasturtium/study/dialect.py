@@ -1,8 +1,8 @@
 """Everything that is particular to SQLite: the file, its header, its locks and its errors.
 
 A record is a file in WAL mode with synchronous=FULL: a committed transaction survives the end of
-the process and the loss of power. Writers queue for the one lock from their BEGIN on, so that no
-transaction fails half-way for being overtaken.
+the process and the loss of power. Every change of the record is one statement and so a transaction
+of its own, which waits for the write lock when it begins.
 """
 
 from __future__ import annotations
@@ -12,25 +12,24 @@ import os
 import sqlite3
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy import event as hooks
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Engine, Select, UpdateBase, create_engine
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from nasturtium.errors import StoreFull, StudyError, StudyVersionError
 from nasturtium.study.schema import VERSION, metadata
 
-__all__ = ["check_file", "integrity", "make_file", "open_engine", "path_of", "translated", "writer"]
+__all__ = ["Database", "Prepared", "TakenError", "check_file", "make_file", "path_of"]
 
 APPLICATION_ID = 0x6E617374  # "nast", at offset 68 of the header
 BUSY_SECONDS = 60.0
 _MAGIC = b"SQLite format 3\0"
-_WRITE = "nasturtium_write"
 _FULL = ("SQLITE_FULL",)
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -55,10 +54,12 @@ def make_file(path: Path) -> None:
     with translated(path):
         try:
             engine = _engine(draft, mode="rwc")
-            with engine.begin() as connection:
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
                 connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.exec_driver_sql(f"PRAGMA user_version = {VERSION}")
                 metadata.create_all(connection)
+                connection.exec_driver_sql("COMMIT")
             engine.dispose()
             _set_wal(draft)
             _publish(draft, path)
@@ -109,14 +110,59 @@ def check_file(path: Path) -> None:
         )
 
 
-def open_engine(path: Path) -> Engine:
-    """Connections to the record at `path`; check it with `check_file` before."""
-    return _engine(path, mode="rw")
+class TakenError(StudyError):
+    """A row with this key is there already."""
 
 
-def writer(engine: Engine) -> Engine:
-    """The same connections, whose transactions take the write lock when they begin."""
-    return engine.execution_options(**{_WRITE: True})
+class Prepared:
+    """A statement of SQLAlchemy Core, compiled once and run by the driver itself.
+
+    Measured: executing through Core costs 0.2 ms of processor time more a statement, twice what
+    a durable transaction takes.
+    """
+
+    def __init__(self, statement: Select[Any] | UpdateBase) -> None:
+        compiled = statement.compile(dialect=sqlite.dialect())
+        self.sql = str(compiled)
+        self._names = tuple(compiled.positiontup or ())
+        self._constants = dict(compiled.params)
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """The parameters in their order, those of the statement itself among them."""
+        return [values[n] if n in values else self._constants[n] for n in self._names]
+
+
+class Database:
+    """Connections to the record at `path`, one for each thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = _engine(path, mode="rw")
+
+    def change(self, statement: Prepared, values: Mapping[str, Any]) -> int:
+        """Run a statement as one durable transaction; returns the number of rows it changed."""
+        with translated(self._path), contextlib.closing(self._engine.raw_connection()) as raw:
+            cursor = raw.cursor()
+            cursor.execute(statement.sql, statement.arguments(values))
+            return int(cursor.rowcount)
+
+    def rows(self, statement: Prepared, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """All rows of a query, by column name."""
+        with translated(self._path), contextlib.closing(self._engine.raw_connection()) as raw:
+            cursor = raw.cursor()
+            cursor.execute(statement.sql, statement.arguments(values))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with the file; empty where nothing is."""
+        with translated(self._path), self._engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+        return [] if found == ["ok"] else [str(line) for line in found]
+
+    def close(self) -> None:
+        """Close the connections that no thread uses."""
+        self._engine.dispose()
 
 
 def _engine(path: Path, *, mode: str) -> Engine:
@@ -127,28 +173,15 @@ def _engine(path: Path, *, mode: str) -> Engine:
             uri,
             uri=True,
             timeout=BUSY_SECONDS,
-            isolation_level=None,  # transactions begin in _begin, not when the driver sees fit
+            isolation_level=None,  # a statement is a transaction, unless BEGIN comes before it
             check_same_thread=False,
         )
         connection.execute("PRAGMA synchronous = FULL")
         return connection
 
-    engine = create_engine(
+    return create_engine(
         "sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=-1
     )
-    hooks.listen(engine, "begin", _begin)
-    return engine
-
-
-def _begin(connection: Connection) -> None:
-    immediate = connection.get_execution_options().get(_WRITE, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
-
-
-def integrity(connection: Connection) -> list[str]:
-    """What SQLite finds wrong with the file; empty where nothing is."""
-    rows = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-    return [] if rows == ["ok"] else [str(row) for row in rows]
 
 
 @contextlib.contextmanager
@@ -156,10 +189,10 @@ def translated(path: Path) -> Iterator[None]:
     """Errors of SQLite and of the file system as StudyError or StoreFull, in one line."""
     try:
         yield
-    except IntegrityError:
-        raise
     except DBAPIError as error:
         raise _translation(path, error.orig) from error
+    except sqlite3.IntegrityError as error:
+        raise TakenError(f"{path}: {error}") from error
     except (sqlite3.Error, OSError) as error:
         raise _translation(path, error) from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import reprlib
 import time
 import traceback
 from collections.abc import Mapping
@@ -33,11 +32,11 @@ def evaluate(
     except (Exception, SystemExit):  # sys.exit() in user code must not end the search
         return _failed(traceback.format_exc(), start)
     if not isinstance(result, Result):
-        return _failed(f"the evaluator returned {reprlib.repr(result)}, not a Result", start)
+        return _failed(f"the evaluator returned {_text(result)}, not a Result", start)
     try:
         settled = settle(result)
     except (StudyError, AttributeError, TypeError) as error:
-        return _failed(f"{error}: {reprlib.repr(result)}", start)
+        return _failed(f"{error}: {_text(result)}", start)
     if settled.seconds > 0.0:
         return settled
     return replace(settled, seconds=time.perf_counter() - start)
@@ -46,3 +45,10 @@ def evaluate(
 def _failed(detail: str, start: float) -> Result:
     seconds = time.perf_counter() - start
     return settle(Result("failed", None, {}, seconds=seconds, detail=detail))
+
+
+def _text(value: object) -> str:
+    try:
+        return repr(value)[:1000]
+    except Exception:  # the value's own code
+        return f"a {type(value).__name__}"

@@ -44,6 +44,8 @@ class Loop:
     ) -> None:
         if workers < 0:
             raise StudyError(f"workers is {workers}, it must not be negative")
+        if trials is None and until is None:
+            raise StudyError("a run needs an end: give trials or until")
         self._study = study
         self._evaluator = evaluator
         self._workers = workers
@@ -58,6 +60,8 @@ class Loop:
 
     def run(self, *, timeout: float | None, max_attempts: int, max_failures: int | None) -> None:
         """Run to the end; see `Study.run`."""
+        if timeout is not None and not self._workers:
+            raise StudyError("timeout needs workers: nothing can end an evaluation in this process")
         self._max_attempts, self._max_failures = max_attempts, max_failures
         for crash in self._study.events("crash"):
             number = crash.payload["number"]

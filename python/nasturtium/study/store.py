@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import (
-    ColumnElement,
-    CursorResult,
-    Executable,
-    Row,
-    bindparam,
-    insert,
-    literal_column,
-    select,
-    update,
-)
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import bindparam, insert, literal_column, select, update
 
 from nasturtium.errors import AlreadyTold, RunExists, StudyError, nearest
 from nasturtium.evaluators.base import Result
 from nasturtium.study import dialect, schema
 from nasturtium.study.codec import checksum, dumps, loads, result_from, result_text
+from nasturtium.study.dialect import Database, Prepared, TakenError
 from nasturtium.study.records import Event, TrialRecord
 
 __all__ = ["Store"]
@@ -31,40 +21,56 @@ __all__ = ["Store"]
 MAX_NAME = 200
 PAGE = 1000
 
-_t = schema.trial.c
+_t, _e, _s = schema.trial.c, schema.event.c, schema.study.c
 _HERE = _t.study_id == bindparam("study")
 _THIS = (_HERE, _t.number == bindparam("this"))
-# The literal, not a parameter: only so does the planner see that the partial index serves.
+# The literal, not a parameter: only so may the partial index serve.
 _OPEN = _t.state != literal_column("'told'")
-_INSERT = insert(schema.trial)
-_TELL = (
+_MINE = (_HERE, _OPEN, _t.owner == bindparam("old_owner"), _t.state == schema.RUNNING)
+_OURS = _e.study_id == bindparam("study")
+_TRIALS = select(schema.trial).where(_HERE).order_by(_t.number)
+_EVENTS = select(schema.event).where(_OURS).order_by(_e.id)
+_OF_KIND = select(schema.event).where(_OURS, _e.kind == bindparam("of_kind"))
+
+ADD_STUDY = Prepared(
+    insert(schema.study).values({c.name: bindparam(c.name) for c in _s if c.name != "id"})
+)
+ADD_EVENT = Prepared(
+    insert(schema.event).values({c.name: bindparam(c.name) for c in _e if c.name != "id"})
+)
+ADD_TRIAL = Prepared(
+    insert(schema.trial)
+    .values({c.name: bindparam(c.name) for c in _t if not c.nullable})
+    .values(state=schema.RUNNING, attempt=1)
+)
+TELL = Prepared(
     update(schema.trial)
     .where(*_THIS, _OPEN)
     .values({name: bindparam(f"new_{name}") for name in ("attempt", "status", "result")})
     .values(told_at=bindparam("new_at"), told_sum=bindparam("new_sum"))
     .values(state=schema.TOLD, owner="", lease=0.0)
 )
-_CLAIM = (
+CLAIM = Prepared(
     update(schema.trial)
     .where(*_THIS, _t.state == bindparam("old_state"), _t.owner == bindparam("old_owner"))
     .where(_t.attempt == bindparam("old_attempt"))
     .values(state=schema.RUNNING, attempt=_t.attempt + 1)
     .values(owner=bindparam("new_owner"), lease=bindparam("new_lease"))
 )
-_MINE = (_HERE, _OPEN, _t.owner == bindparam("old_owner"), _t.state == schema.RUNNING)
-_RELEASE = (
+RELEASE = Prepared(
     update(schema.trial).where(*_MINE).values(state=bindparam("new_state"), owner="", lease=0.0)
 )
-_RENEW = update(schema.trial).where(*_MINE).values(lease=bindparam("new_lease"))
-_UNFINISHED = select(schema.trial).where(_HERE, _OPEN).order_by(_t.number)
-_PAGE = (
-    select(schema.trial)
-    .where(_HERE, _t.number >= bindparam("this"))
-    .order_by(_t.number)
-    .limit(bindparam("most"))
+RENEW = Prepared(update(schema.trial).where(*_MINE).values(lease=bindparam("new_lease")))
+# Without the hint the planner walks all trials by their key, which are in the wanted order.
+UNFINISHED = Prepared(
+    _TRIALS.where(_OPEN).with_hint(schema.trial, "INDEXED BY trial_unfinished", "sqlite")
 )
-_e = schema.event.c
-_EVENTS = select(schema.event).where(_e.study_id == bindparam("study")).order_by(_e.id)
+SOME_TRIALS = Prepared(_TRIALS.where(_t.number >= bindparam("this")).limit(bindparam("most")))
+ALL_EVENTS = Prepared(_EVENTS)
+EVENTS = Prepared(_OF_KIND.order_by(_e.id))
+LAST_EVENT = Prepared(_OF_KIND.order_by(_e.id.desc()).limit(1))
+THE_STUDY = Prepared(select(schema.study).where(_s.name == bindparam("of_name")))
+STUDIES = Prepared(select(_s.name).order_by(_s.id))
 
 
 class Store:
@@ -80,8 +86,7 @@ class Store:
         dialect.check_file(path)
         self.path = path
         self.name = study
-        self._read = dialect.open_engine(path)
-        self._write = dialect.writer(self._read)
+        self._database = Database(path)
         self._id, self.config = self._study()
 
     @classmethod
@@ -98,14 +103,13 @@ class Store:
             dialect.make_file(path)
         dialect.check_file(path)
         row = {"name": study, "config": text, "created_at": now, "sum": checksum(study, text, now)}
-        engine = dialect.open_engine(path)
+        database = Database(path)
         try:
-            with dialect.translated(path), dialect.writer(engine).begin() as connection:
-                connection.execute(insert(schema.study), row)
-        except IntegrityError:
+            database.change(ADD_STUDY, row)
+        except TakenError:
             raise RunExists(f'{path}: the study "{study}" exists; resume or overwrite it') from None
         finally:
-            engine.dispose()
+            database.close()
         return cls(path, study)
 
     @classmethod
@@ -118,17 +122,15 @@ class Store:
         """The names of the studies in a record, oldest first."""
         path = dialect.path_of(url)
         dialect.check_file(path)
-        engine = dialect.open_engine(path)
+        database = Database(path)
         try:
-            with dialect.translated(path), engine.connect() as connection:
-                names = select(schema.study.c.name).order_by(schema.study.c.id)
-                return [str(name) for name in connection.execute(names).scalars()]
+            return [str(row["name"]) for row in database.rows(STUDIES, {})]
         finally:
-            engine.dispose()
+            database.close()
 
     def close(self) -> None:
         """Close the connections; the store opens new ones when it is used again."""
-        self._read.dispose()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -146,14 +148,12 @@ class Store:
             "proposal": proposal,
             "asked_at": now,
             "asked_sum": checksum(self._id, number, seed, proposal, now),
-            "state": schema.RUNNING,
-            "attempt": 1,
             "owner": owner,
             "lease": lease,
         }
         try:
-            self._change(_INSERT, row)
-        except IntegrityError:
+            self._database.change(ADD_TRIAL, row)
+        except TakenError:
             return False
         return True
 
@@ -172,7 +172,7 @@ class Store:
             "new_at": now,
             "new_sum": checksum(self._id, number, result.status, text, now),
         }
-        if self._change(_TELL, self._key(number) | values) == 1:
+        if self._database.change(TELL, self._key(number) | values) == 1:
             return
         stored = self.trials(start=number, most=1)
         if not stored or stored[0].number != number:
@@ -188,26 +188,30 @@ class Store:
             "new_owner": owner,
             "new_lease": lease,
         }
-        return self._change(_CLAIM, self._key(record.number) | values) == 1
+        return self._database.change(CLAIM, self._key(record.number) | values) == 1
 
     def release(self, owner: str, state: str) -> int:
         """Give up all trials that `owner` runs; returns how many."""
-        return self._change(_RELEASE, {"study": self._id, "old_owner": owner, "new_state": state})
+        return self._database.change(
+            RELEASE, {"study": self._id, "old_owner": owner, "new_state": state}
+        )
 
     def renew(self, owner: str, lease: float) -> int:
         """Prolong all trials that `owner` runs to `lease`; returns how many."""
-        return self._change(_RENEW, {"study": self._id, "old_owner": owner, "new_lease": lease})
+        return self._database.change(
+            RENEW, {"study": self._id, "old_owner": owner, "new_lease": lease}
+        )
 
     def unfinished(self) -> list[TrialRecord]:
         """The trials without a result, by number."""
-        return [self._trial(row) for row in self._rows(_UNFINISHED, {"study": self._id})]
+        return [self._trial(row) for row in self._database.rows(UNFINISHED, {"study": self._id})]
 
     def trials(self, *, start: int = 0, most: int | None = None) -> list[TrialRecord]:
         """The trials from number `start` on, in order, at most `most` of them."""
         found: list[TrialRecord] = []
         while most is None or len(found) < most:
             page = PAGE if most is None else min(PAGE, most - len(found))
-            rows = self._rows(_PAGE, self._key(start) | {"most": page})
+            rows = self._database.rows(SOME_TRIALS, self._key(start) | {"most": page})
             found.extend(self._trial(row) for row in rows)
             if len(rows) < page:
                 break
@@ -219,89 +223,86 @@ class Store:
         text, now = dumps(payload), time.time()
         total = checksum(self._id, kind, text, now)
         row = {"study_id": self._id, "kind": kind, "payload": text, "at": now, "sum": total}
-        self._change(insert(schema.event), row)
+        self._database.change(ADD_EVENT, row)
 
     def events(self, kind: str | None = None) -> list[Event]:
         """The events, oldest first; of one kind where it is given."""
-        return list(self._events(kind, _EVENTS))
+        if kind is None:
+            return [
+                self._event(row) for row in self._database.rows(ALL_EVENTS, {"study": self._id})
+            ]
+        return self._events(EVENTS, kind)
 
     def last_event(self, kind: str) -> Event | None:
         """The newest event of a kind."""
-        newest = _EVENTS.order_by(None).order_by(_e.id.desc()).limit(1)
-        return next(iter(self._events(kind, newest)), None)
+        return next(iter(self._events(LAST_EVENT, kind)), None)
 
     def check(self) -> list[str]:
         """What is wrong with the file and its rows, one line each; empty where all is well."""
-        with dialect.translated(self.path), self._read.connect() as connection:
-            found = [f"{self.path}: {line}" for line in dialect.integrity(connection)]
+        found = [f"{self.path}: {line}" for line in self._database.integrity()]
         if found:
             return found
-        for row in self._rows(select(schema.trial).where(_HERE), {"study": self._id}):
+        for row in self._database.rows(SOME_TRIALS, self._key(0) | {"most": -1}):
             found.extend(_complaint(self._trial, row))
-        for row in self._rows(_EVENTS, {"study": self._id}):
+        for row in self._database.rows(ALL_EVENTS, {"study": self._id}):
             found.extend(_complaint(self._event, row))
         return found
 
     def _key(self, number: int) -> dict[str, Any]:
         return {"study": self._id, "this": number}
 
-    def _change(self, statement: Executable, values: Mapping[str, Any]) -> int:
-        with dialect.translated(self.path), self._write.begin() as connection:
-            done = connection.execute(statement, values)
-            return done.rowcount if isinstance(done, CursorResult) else 0
-
-    def _rows(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        with dialect.translated(self.path), self._read.connect() as connection:
-            return connection.execute(statement, values).all()
-
     def _study(self) -> tuple[int, Any]:
-        query = select(schema.study).where(schema.study.c.name == bindparam("name"))
-        rows = self._rows(query, {"name": self.name})
+        rows = self._database.rows(THE_STUDY, {"of_name": self.name})
         if not rows:
             hint = nearest(self.name, self.studies(self.path))
             raise StudyError(f'{self.path}: there is no study "{self.name}"; {hint}')
         row = rows[0]
-        if row.sum != checksum(row.name, row.config, row.created_at):
+        if row["sum"] != checksum(row["name"], row["config"], row["created_at"]):
             raise self._damage(f'the study "{self.name}"')
-        return row.id, loads(row.config)
+        return row["id"], loads(row["config"])
 
-    def _events(self, kind: str | None, query: Any) -> Iterator[Event]:
-        where: list[ColumnElement[bool]] = [] if kind is None else [_e.kind == bindparam("kind")]
-        for row in self._rows(query.where(*where), {"study": self._id, "kind": kind}):
-            yield self._event(row)
+    def _events(self, statement: Prepared, kind: str) -> list[Event]:
+        rows = self._database.rows(statement, {"study": self._id, "of_kind": kind})
+        return [self._event(row) for row in rows]
 
-    def _event(self, row: Row[Any]) -> Event:
-        if row.sum != checksum(row.study_id, row.kind, row.payload, row.at):
-            raise self._damage(f"event {row.id}")
-        return Event(row.kind, loads(row.payload), row.at)
+    def _event(self, row: dict[str, Any]) -> Event:
+        if row["sum"] != checksum(row["study_id"], row["kind"], row["payload"], row["at"]):
+            raise self._damage(f"event {row['id']}")
+        return Event(row["kind"], loads(row["payload"]), row["at"])
 
-    def _trial(self, row: Row[Any]) -> TrialRecord:
-        asked = checksum(row.study_id, row.number, row.seed, row.proposal, row.asked_at)
-        told = row.state == schema.TOLD
+    def _trial(self, row: dict[str, Any]) -> TrialRecord:
+        asked = checksum(
+            row["study_id"], row["number"], row["seed"], row["proposal"], row["asked_at"]
+        )
+        told = row["state"] == schema.TOLD
         total = (
-            checksum(row.study_id, row.number, row.status, row.result, row.told_at)
+            checksum(row["study_id"], row["number"], row["status"], row["result"], row["told_at"])
             if told
             else None
         )
-        if row.asked_sum != asked or row.told_sum != total or row.state not in schema.STATES:
-            raise self._damage(f"trial {row.number}")
-        fields = loads(row.proposal)
+        if (
+            row["asked_sum"] != asked
+            or row["told_sum"] != total
+            or row["state"] not in schema.STATES
+        ):
+            raise self._damage(f"trial {row['number']}")
+        fields = loads(row["proposal"])
         return TrialRecord(
-            number=row.number,
-            seed=row.seed,
-            state=row.state,
-            attempt=row.attempt,
+            number=row["number"],
+            seed=row["seed"],
+            state=row["state"],
+            attempt=row["attempt"],
             arch=fields["arch"],
             fidelity=fields["fidelity"],
             origin=fields["origin"],
             parent=fields.get("parent"),
             stop={int(epoch): score for epoch, score in fields.get("stop", {}).items()},
-            asked_at=row.asked_at,
-            told_at=row.told_at,
-            result=result_from(row.status, row.result) if told else None,
-            owner=row.owner,
-            lease=row.lease,
-            proposal_text=row.proposal,
+            asked_at=row["asked_at"],
+            told_at=row["told_at"],
+            result=result_from(row["status"], row["result"]) if told else None,
+            owner=row["owner"],
+            lease=row["lease"],
+            proposal_text=row["proposal"],
         )
 
     def _damage(self, what: str) -> StudyError:
@@ -310,7 +311,7 @@ class Store:
         )
 
 
-def _complaint(read: Any, row: Row[Any]) -> list[str]:
+def _complaint(read: Any, row: dict[str, Any]) -> list[str]:
     try:
         read(row)
     except StudyError as error:

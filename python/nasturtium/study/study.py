@@ -16,7 +16,6 @@ from nasturtium.spaces import Space
 from nasturtium.study.codec import proposal_from, proposal_text, settle
 from nasturtium.study.owner import is_gone, new_owner
 from nasturtium.study.records import Event, RunEvent, Trial, TrialRecord
-from nasturtium.study.schema import TOLD
 from nasturtium.study.store import Store
 
 __all__ = ["Study"]
@@ -24,6 +23,7 @@ __all__ = ["Study"]
 DEFAULT_LAG = 4
 ASK_LEASE = 3600.0
 SAVE_EVERY = 64
+LOOK_EVERY = 1.0  # seconds between looks for trials that lost their process
 
 
 class Study:
@@ -74,6 +74,7 @@ class Study:
         self._saved = 0  # of them, how many the last stored state knows
         self._drawn: Proposal | None = None  # made, but not recorded yet
         self._exhausted: SpaceExhausted | None = None
+        self._look_again = 0.0
         self._results: dict[int, Observation] = {}  # told out of order, so not known yet
         self._rebuild(replay)
 
@@ -87,13 +88,11 @@ class Study:
         """
         with self._lock:
             until = time.time() + lease
-            for record in self.store.unfinished():
-                if self._is_free(record) and self.store.claim(
-                    record, owner=self.owner, lease=until
-                ):
-                    proposal = proposal_from(record.proposal_text, self.space)
-                    return Trial(record.number, record.seed, proposal, record.attempt + 1)
-            return self._new_trial(trials, until)
+            if time.monotonic() >= self._look_again:
+                if (lost := self._lost_trial(until)) is not None:
+                    return lost
+                self._look_again = time.monotonic() + LOOK_EVERY
+            return self._new_trial(trials, until) or self._lost_trial(until)
 
     def tell(self, trial: Trial, result: Result) -> Result:
         """Record a trial's result, exactly once, and return it as it was stored.
@@ -216,6 +215,17 @@ class Study:
         self._asked += 1
         self._drawn = None
 
+    def _lost_trial(self, until: float) -> Trial | None:
+        """Take up a trial that lost its process."""
+        for record in self.store.unfinished():
+            free = record.owner != self.owner and (
+                not record.owner or is_gone(record.owner) or record.lease < time.time()
+            )
+            if free and self.store.claim(record, owner=self.owner, lease=until):
+                proposal = proposal_from(record.proposal_text, self.space)
+                return Trial(record.number, record.seed, proposal, record.attempt + 1)
+        return None
+
     def _new_trial(self, trials: int | None, until: float) -> Trial | None:
         while trials is None or self._asked < trials:
             number = self._asked
@@ -276,11 +286,6 @@ class Study:
             payload = {"asked": self._asked, "known": self._known, "state": state}
             self.store.event("state", payload)
             self._saved = self._known
-
-    def _is_free(self, record: TrialRecord) -> bool:
-        if record.state == TOLD or record.owner == self.owner:
-            return False
-        return not record.owner or is_gone(record.owner) or record.lease < time.time()
 
 
 def _observation(number: int, proposal: Proposal, result: Result) -> Observation:
