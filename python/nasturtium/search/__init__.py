@@ -1,4 +1,12 @@
-"""Search methods and the parts that they are composed of."""
+"""Search methods and the parts that they are composed of.
+
+The package can be called like the function `nasturtium.job.search`, which has the same name.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+from typing import Any
 
 from nasturtium.search.base import Observation, Optimizer, Proposal, usable
 from nasturtium.search.curves import CurveStop
@@ -37,3 +45,13 @@ __all__ = [
     "tournament",
     "usable",
 ]
+
+
+class _CallablePackage(ModuleType):
+    """Lets `nasturtium.search(x, y)` run a search whether or not this package was imported."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return vars(importlib.import_module("nasturtium.job"))["search"](*arguments, **options)
+
+
+sys.modules[__name__].__class__ = _CallablePackage

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from nasturtium import rng
+from nasturtium.errors import SpaceExhausted
 from nasturtium.search.base import Codes
 from nasturtium.search.history import WORST, Draft, History, Trial
 from nasturtium.search.parts import AgeingQueue, tournament
@@ -147,7 +148,10 @@ class Ageing:
 
 
 class Halving:
-    """Promotions by `rungs` first; where nothing may rise, `below` fills the lowest rung."""
+    """Promotions by `rungs` first; where nothing may rise, `below` fills the lowest rung.
+
+    Once the space runs out, what is left of the rungs rises as well, the best first.
+    """
 
     def __init__(self, below: Ageing, rungs: Rungs) -> None:
         self.below = below
@@ -157,7 +161,14 @@ class Halving:
     def propose(self, history: History) -> Draft:
         rising = self.rungs.next()
         if rising is None:
-            return self.below.propose(history)
+            before = self.below.counters()
+            try:
+                return self.below.propose(history)
+            except SpaceExhausted:
+                self.below.rewind(before)
+                rising = self.rungs.next(every=True)
+                if rising is None:
+                    raise
         number, rung = rising
         trial = history.trials[number]
         return Draft(trial.code, trial.key, rung + 1, f"promotion of {number}", number)

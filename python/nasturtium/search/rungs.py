@@ -36,10 +36,13 @@ class Rungs:
         if rank is not None:
             insort(self.held[rung], (tuple(-r for r in rank), number))
 
-    def next(self) -> tuple[int, int] | None:
-        """(number, rung it stands on) of the entry to promote, or None; changes nothing."""
+    def next(self, *, every: bool = False) -> tuple[int, int] | None:
+        """(number, rung it stands on) of the entry to promote, or None; changes nothing.
+
+        With `every` any entry may rise, the best first: for when nothing new can come.
+        """
         for rung in range(len(self.etas) - 1, -1, -1):
-            places = self.count[rung] // self.etas[rung]
+            places = self.count[rung] // (1 if every else self.etas[rung])
             for _, number in self.held[rung][:places]:
                 if number not in self.risen[rung]:
                     return number, rung

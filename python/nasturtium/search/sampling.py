@@ -147,7 +147,7 @@ class Fresh:
 
     def _small(self) -> bool:
         try:
-            return self.space.size("genotype") <= self.enumerable
+            return self.space.size("genotype", limit=self.enumerable) <= self.enumerable
         except SpaceError:
             return False
 
