@@ -5,13 +5,38 @@
     const body = table.tBodies[0];
     const rows = [...body.rows];
     const heads = [...table.tHead.rows[0].cells];
-    const texts = rows.map((row) => row.textContent.toLowerCase());
-    const value = (row, column, numeric) => {
+    const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    const find = document.getElementById("find");
+    const status = document.getElementById("status");
+    const shown = document.getElementById("shown");
+    const more = document.getElementById("more");
+    let order = rows;
+    let most = 200;
+
+    const show = () => {
+      const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let count = 0;
+      for (const row of order) {
+        const match = words.every((word) => texts.get(row).includes(word)) &&
+          (status.value === "" || row.cells[8].textContent === status.value);
+        count += match;
+        row.hidden = !match || count > most;
+        row.classList.toggle("late", count > 60);
+        row.classList.remove("rest");
+      }
+      const number = (n) => n.toLocaleString("en");
+      shown.value = `${number(Math.min(count, most))} of ${number(rows.length)} trials`;
+      if (count > most) shown.value += ` (${number(count)} match)`;
+      more.hidden = count <= most;
+    };
+
+    const key = (row, column, numeric) => {
       const cell = row.cells[column];
       const text = cell.dataset.v ?? cell.textContent.trim();
       if (!numeric) return text;
-      return text === "" ? NaN : Number(text.replaceAll(",", ""));
+      return text === "" ? NaN : Number(text);
     };
+    const collator = new Intl.Collator("en", { numeric: true });
     const sort = (column) => {
       const head = heads[column];
       const numeric = "n" in head.dataset;
@@ -21,14 +46,17 @@
       heads.forEach((h) => h.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", now);
       const sign = now === "ascending" ? 1 : -1;
-      const keyed = rows.map((row, i) => ({ row, i, key: value(row, column, numeric) }));
+      const keyed = rows.map((row, i) => ({ row, i, key: key(row, column, numeric) }));
       keyed.sort((a, b) => {
-        if (!numeric) return sign * a.key.localeCompare(b.key) || a.i - b.i;
+        if (!numeric) return sign * collator.compare(a.key, b.key) || a.i - b.i;
         const blank = Number.isNaN(a.key) - Number.isNaN(b.key);
         return blank || sign * (a.key - b.key) || a.i - b.i;
       });
-      body.replaceChildren(...keyed.map((entry) => entry.row));
+      order = keyed.map((entry) => entry.row);
+      show();
+      body.replaceChildren(...order);
     };
+
     heads.forEach((head, column) => {
       const button = document.createElement("button");
       button.type = "button";
@@ -36,24 +64,11 @@
       button.addEventListener("click", () => sort(column));
       head.append(button);
     });
-    const find = document.getElementById("find");
-    const status = document.getElementById("status");
-    const shown = document.getElementById("shown");
-    const filter = () => {
-      const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-      let count = 0;
-      rows.forEach((row, i) => {
-        const keep = words.every((word) => texts[i].includes(word)) &&
-          (status.value === "" || row.cells[8].textContent === status.value);
-        row.hidden = !keep;
-        count += keep;
-      });
-      shown.value = `${count.toLocaleString("en")} of ${rows.length.toLocaleString("en")}`;
-    };
-    find.addEventListener("input", filter);
-    status.addEventListener("change", filter);
+    find.addEventListener("input", show);
+    status.addEventListener("change", show);
+    more.addEventListener("click", () => { most = Infinity; show(); });
     document.querySelector(".tools").hidden = false;
-    filter();
+    show();
   }
 
   const tip = document.createElement("div");
