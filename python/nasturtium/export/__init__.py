@@ -1,11 +1,12 @@
-"""The found network as files: source, weights, ONNX, torch.export; checked, and free of this library."""
+"""The found network as files that stand alone: source, weights, ONNX, torch.export; checked."""
 
 from nasturtium.export.converter import Converter
 from nasturtium.export.files import write_atomic
 from nasturtium.export.source import ModelSource, model_source
-from nasturtium.export.write import Checks, ExportSummary, check, trained_model, write
+from nasturtium.export.write import FILES, Checks, ExportSummary, check, trained_model, write
 
 __all__ = [
+    "FILES",
     "Checks",
     "Converter",
     "ExportSummary",

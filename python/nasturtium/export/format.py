@@ -13,8 +13,8 @@ WIDTH = 88
 def literal(text: str) -> str:
     """A Python string literal for any text: what cannot be seen is escaped.
 
-    >>> print(literal('say "hi"'), literal("two\\nlines"))
-    'say "hi"' "two\\nlines"
+    >>> print(literal('say "hi"'), literal("it's"))
+    'say "hi"' "it's"
     """
     quote = "'" if text.count('"') > text.count("'") else '"'
     return quote + "".join(_escape(character, quote) for character in text) + quote

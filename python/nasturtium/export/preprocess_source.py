@@ -16,6 +16,7 @@ def postprocess_class(statistics: Statistics) -> tuple[list[str], list[str]]:
     """The lines of `class Postprocess`, and the names of its buffers."""
     if statistics.task == "classification":
         return [], []
+    mean, deviation = statistics.target_mean, statistics.target_deviation
     lines = [
         "class Postprocess(nn.Module):",
         '    """From the scale that the network learned on to the units of the target."""',
@@ -25,8 +26,8 @@ def postprocess_class(statistics: Statistics) -> tuple[list[str], list[str]]:
         "",
         "    def __init__(self) -> None:",
         "        super().__init__()",
-        f'        self.register_buffer("mean", torch.tensor([{statistics.target_mean!r}]))',
-        f'        self.register_buffer("deviation", torch.tensor([{statistics.target_deviation!r}]))',
+        f'        self.register_buffer("mean", torch.tensor([{mean!r}]))',
+        f'        self.register_buffer("deviation", torch.tensor([{deviation!r}]))',
         "",
         "    def forward(self, y: Tensor) -> Tensor:",
         "        return y * self.deviation + self.mean",

@@ -42,8 +42,10 @@ def units_of(net: Net) -> list[Unit]:
         unit = Unit(layer.name, layer.inputs, template, shape, layer.name)
         if made is not None:
             kind, positional, keywords = made
-            values = [ast.Constant(value) for value in positional]
-            named = {key: ast.Constant(value) for key, value in keywords.items()}
+            values: list[ast.expr] = [ast.Constant(value) for value in positional]
+            named: dict[str, ast.expr] = {
+                key: ast.Constant(value) for key, value in keywords.items()
+            }
             make = call(f"nn.{kind}", values, named)
             unit = dataclasses.replace(
                 unit, kind=kind, positional=positional, keywords=keywords, make=make

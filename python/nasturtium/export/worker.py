@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import logging
 import os
@@ -110,7 +111,7 @@ def in_pieces(run: Callable[[Any], Any], x: Any) -> Any:
     import numpy
 
     bounds = sorted({0, min(1, len(x)), min(8, len(x)), len(x)})
-    parts = [run(x[low:high]) for low, high in zip(bounds, bounds[1:], strict=False)]
+    parts = [run(x[low:high]) for low, high in itertools.pairwise(bounds)]
     return numpy.concatenate(parts)
 
 
@@ -158,7 +159,7 @@ def warm_up(forms: Sequence[str]) -> None:
 
 
 def main() -> None:
-    sys.meta_path.insert(0, Isolated())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Isolated())
     # Whatever the libraries print goes to standard error; the answer has a channel of its own.
     answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

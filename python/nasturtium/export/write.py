@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +25,15 @@ from nasturtium.networks import Net, module
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["TOLERANCE", "Checks", "ExportSummary", "check", "trained_model", "write"]
+__all__ = ["FILES", "TOLERANCE", "Checks", "ExportSummary", "check", "trained_model", "write"]
 
-Format = Literal["source", "onnx", "torch-export"]
 TOLERANCE = 1e-4
-FILES: Mapping[Form, str] = {"onnx": "model.onnx", "torch_export": "model.pt2"}
-_FORMS: Mapping[str, Form] = {"onnx": "onnx", "torch-export": "torch_export"}
+FILES: Mapping[str, tuple[str, ...]] = {
+    "source": ("model.py", "weights.safetensors", "preprocess.json", "predict.py"),
+    "onnx": ("model.onnx",),
+    "torch-export": ("model.pt2",),
+}
+_CONVERTED: Mapping[Form, str] = {"onnx": "model.onnx", "torch_export": "model.pt2"}
 _MOST_ROWS = 256
 
 
@@ -60,6 +63,10 @@ class ExportSummary:
     files: tuple[str, ...]
     checks: Checks
     seconds: Mapping[str, float]
+
+    def to_json(self) -> dict[str, float]:
+        """The checks' `to_json`: what a result keeps."""
+        return self.checks.to_json()
 
 
 def trained_model(
@@ -92,11 +99,11 @@ def write(
     state: Mapping[str, Tensor],
     sample_x: NDArray[np.float32],
     *,
-    formats: Collection[Format] = ("source", "onnx"),
+    formats: Collection[str] = ("source", "onnx"),
     architecture: str | None = None,
     converter: Converter | None = None,
 ) -> ExportSummary:
-    """Write model.py, weights.safetensors, preprocess.json, predict.py and the other `formats`.
+    """Write the files of `FILES` for "source" (always) and the other `formats`.
 
     Every form runs in a process that cannot import the library, on `sample_x`, float32 [n, ...] raw
     inputs (256 rows at most are used), and must give what the trained network gives. The folder is
@@ -109,8 +116,8 @@ def write(
     """
     begun = time.perf_counter()
     for name in formats:
-        if name != "source" and name not in _FORMS:
-            raise ExportError(f"unknown format {name!r}: {nearest(name, ('source', *_FORMS))}")
+        if name not in FILES:
+            raise ExportError(f"unknown format {name!r}: {nearest(name, FILES)}")
     text = architecture or net.name
     source = model_source(net, statistics, schema, architecture=text)
     model = trained_model(net, statistics, state)
@@ -128,7 +135,8 @@ def write(
         draft = Path(temporary)
         for name, content in contents.items():
             write_atomic(draft / name, content)
-        forms = {_FORMS[f]: draft / FILES[_FORMS[f]] for f in formats if f in _FORMS}
+        wanted = {name for format in formats for name in FILES[format]}
+        forms = {form: draft / name for form, name in _CONVERTED.items() if name in wanted}
         x = np.asarray(sample_x[:_MOST_ROWS], dtype=np.float32)
         done = process.run(
             draft / "model.py",
@@ -158,7 +166,7 @@ def check(
     for name in ("model.py", "weights.safetensors"):
         if not (where / name).is_file():
             raise ExportError(f"{where / name} is missing; export the run again")
-    forms = {form: where / name for form, name in FILES.items() if (where / name).is_file()}
+    forms = {form: where / name for form, name in _CONVERTED.items() if (where / name).is_file()}
     with Converter() as process:
         done = process.run(where / "model.py", where / "weights.safetensors", x, run=forms)
     return _compare(done, model, x, statistics)
