@@ -129,15 +129,13 @@ class Program {
 
   Codes neighbors(const Codes& code) const {
     const std::uint8_t* from = one(code);
-    return collect([&](std::vector<std::uint8_t>& out) {
-      return nst::neighbors(space_, from, out);
-    });
+    return collect(
+        [&](std::vector<std::uint8_t>& out) { return nst::neighbors(space_, from, out); });
   }
 
   Codes enumerate(std::uint64_t total) const {
-    return collect([&](std::vector<std::uint8_t>& out) {
-      return nst::enumerate(space_, total, out);
-    });
+    return collect(
+        [&](std::vector<std::uint8_t>& out) { return nst::enumerate(space_, total, out); });
   }
 
   void check(const Codes& code) const {
@@ -297,10 +295,13 @@ PYBIND11_MODULE(_core, m) {
   using namespace py::literals;
   m.attr("__version__") = NASTURTIUM_VERSION;
   bind_program(m);
-  m.def("philox", [](nst::PhiloxCounter counter, nst::PhiloxKey key) {
-    const nst::PhiloxCounter v = nst::philox(counter, key);
-    return py::make_tuple(v[0], v[1], v[2], v[3]);
-  }, "counter"_a, "key"_a);
+  m.def(
+      "philox",
+      [](nst::PhiloxCounter counter, nst::PhiloxKey key) {
+        const nst::PhiloxCounter v = nst::philox(counter, key);
+        return py::make_tuple(v[0], v[1], v[2], v[3]);
+      },
+      "counter"_a, "key"_a);
   m.def("random_words", &random_words, "out"_a.noconvert(), "seed"_a, "stream"_a, "counter"_a);
   m.def("canonical_graph", &canonical_graph, "labels"_a.noconvert(), "edges"_a.noconvert(),
         "budget"_a);

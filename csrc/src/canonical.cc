@@ -42,8 +42,7 @@ std::size_t Canonizer::refine(Colors& colors) const {
   for (;;) {
     std::copy_n(colors.begin(), g.n, sorted.begin());
     std::sort(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(g.n));
-    const auto end =
-        std::unique(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(g.n));
+    const auto end = std::unique(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(g.n));
     const auto found = static_cast<std::size_t>(end - sorted.begin());
     if (found == g.n || found <= cells) {
       return found;
@@ -116,8 +115,8 @@ std::uint64_t Canonizer::target_cell(const Colors& colors) const {
     seen |= cell;
     const int size = std::popcount(cell);
     const int best_size = std::popcount(best);
-    if (size > 1 && (best == 0 || size < best_size ||
-                     (size == best_size && colors[v] < best_color))) {
+    if (size > 1 &&
+        (best == 0 || size < best_size || (size == best_size && colors[v] < best_color))) {
       best = cell;
       best_color = colors[v];
     }
@@ -287,8 +286,9 @@ Status Canonizer::run(const Digraph& graph, std::vector<std::uint64_t>& form,
   }
   search(colors, cells, 0, true);
   if (over_) {
-    return Status::fail(Code::budget, 0, "the exact canonical form takes more than " +
-                                             std::to_string(budget) + " search nodes");
+    return Status::fail(
+        Code::budget, 0,
+        "the exact canonical form takes more than " + std::to_string(budget) + " search nodes");
   }
   form = best_form_;
   return {};

@@ -47,8 +47,7 @@ Status categorical(const Space& space, std::uint64_t n, const std::uint8_t* code
         return bad_row(space, row, code);
       }
       for (std::size_t i = 0; i < space.width(); ++i) {
-        out[row * space.width() + i] =
-            active[i] ? std::int16_t{code[i]} : std::int16_t{-1};
+        out[row * space.width() + i] = active[i] ? std::int16_t{code[i]} : std::int16_t{-1};
       }
     }
     return Status{};

@@ -141,11 +141,10 @@ Status KeyMaker::string_of(const std::uint8_t* code, std::string& text) const {
         continue;
       }
       const LabelPart& part = edge.label[0];
-      const Token& op =
-          part.decision < 0
-              ? part.constant
-              : space_.decisions[static_cast<std::size_t>(part.decision)]
-                    .options[code[static_cast<std::size_t>(part.decision)]];
+      const Token& op = part.decision < 0
+                            ? part.constant
+                            : space_.decisions[static_cast<std::size_t>(part.decision)]
+                                  .options[code[static_cast<std::size_t>(part.decision)]];
       const std::string& input = strings[edge.src];
       if (zeros && (op.kind == Kind::zero || input == "#")) {
         terms.push_back("#");

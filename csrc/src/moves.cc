@@ -86,9 +86,8 @@ void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std:
   const std::uint32_t other = random.below(plan.counts[at] - 1);
   code[at] = static_cast<std::uint8_t>(other + (other >= code[at]));
   if (plan.space.is_parent[at]) {
-    settle(plan.space, at, code, active, [&](std::size_t i) {
-      return static_cast<std::uint8_t>(random.below(plan.counts[i]));
-    });
+    settle(plan.space, at, code, active,
+           [&](std::size_t i) { return static_cast<std::uint8_t>(random.below(plan.counts[i])); });
   }
 }
 
@@ -207,8 +206,8 @@ Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std
   return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
     Scratch scratch(plan.width);
     for (std::uint64_t row = begin; row < end; ++row) {
-      Status s = mutate_row(plan, draws, row, codes + row * plan.width, out + row * plan.width,
-                            scratch);
+      Status s =
+          mutate_row(plan, draws, row, codes + row * plan.width, out + row * plan.width, scratch);
       if (!s.ok()) {
         return s;
       }
@@ -247,7 +246,8 @@ Status neighbors(const Space& space, const std::uint8_t* code, std::vector<std::
       next.assign(code, code + width);
       next_active = active;
       next[i] = static_cast<std::uint8_t>(v);
-      settle(space, i, next.data(), next_active.data(), [](std::size_t) { return std::uint8_t{0}; });
+      settle(space, i, next.data(), next_active.data(),
+             [](std::size_t) { return std::uint8_t{0}; });
       if (satisfies(space, next.data(), next_active.data())) {
         out.insert(out.end(), next.begin(), next.end());
       }
@@ -281,8 +281,8 @@ Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8
   }
 }
 
-Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
-                  std::uint8_t* out, unsigned threads) {
+Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes, std::uint8_t* out,
+                  unsigned threads) {
   return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
     std::vector<std::uint8_t> active(space.width());
     for (std::uint64_t row = begin; row < end; ++row) {

@@ -19,8 +19,8 @@ bool well_formed(const Space& space, const std::uint8_t* code, std::uint8_t* act
     const Decision& decision = space.decisions[wrong];
     *reason = "decision '" + decision.name + "' ";
     if (active[wrong]) {
-      *reason += "has " + std::to_string(decision.options.size()) + " options, and the code holds " +
-                 std::to_string(code[wrong]);
+      *reason += "has " + std::to_string(decision.options.size()) +
+                 " options, and the code holds " + std::to_string(code[wrong]);
     } else {
       *reason += "is inactive, so the code must hold 0, not " + std::to_string(code[wrong]);
     }

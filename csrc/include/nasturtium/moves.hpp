@@ -36,8 +36,8 @@ Status neighbors(const Space& space, const std::uint8_t* code, std::vector<std::
 Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8_t>& out);
 
 // One byte per row: 1 where it is a valid code.
-Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
-                  std::uint8_t* out, unsigned threads);
+Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes, std::uint8_t* out,
+                  unsigned threads);
 
 // One byte per decision: 1 where it is active.
 Status active_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,

@@ -41,9 +41,7 @@ struct Token {
   std::uint64_t hash = 0;
   Kind kind = Kind::weighted;
 
-  bool operator==(const Token& other) const {
-    return quoted == other.quoted && text == other.text;
-  }
+  bool operator==(const Token& other) const { return quoted == other.quoted && text == other.text; }
 };
 
 struct Decision {
@@ -88,7 +86,7 @@ struct Space {
   std::vector<Edge> edges;
   std::vector<Constraint> constraints;
   std::vector<std::uint32_t> edges_by_dst;  // a topological order of the edges
-  std::vector<std::uint32_t> attributes;  // decisions that the graph does not mention
+  std::vector<std::uint32_t> attributes;    // decisions that the graph does not mention
   std::uint64_t name_hash = 0;
   bool conditional = false;  // some decision has a condition
   // For each decision, whether a later decision's condition names it.
