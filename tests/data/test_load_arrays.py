@@ -100,7 +100,7 @@ def test_columns_groups_and_another_target(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal((30, 2))
     x[3, 1] = np.nan
-    arrays = {"x": x, "age": rng.standard_normal(30), "who": np.arange(30) // 3}
+    arrays: dict[str, Any] = {"x": x, "age": rng.standard_normal(30), "who": np.arange(30) // 3}
     np.savez(tmp_path / "t.npz", columns=np.array(["a", "b"]), **arrays)
     dataset = load(tmp_path / "t.npz", target="age", group="who")
     assert [c.name for c in dataset.schema.columns] == ["a", "b"]

@@ -194,14 +194,15 @@ def test_outer_folds() -> None:
 def test_wrong_indices() -> None:
     dataset = table(np.arange(30) % 2, np.arange(30) // 5)
     rows = np.arange(30)
-    for train, validation, test, words in [
+    cases: list[tuple[Any, Any, Any, str]] = [
         (rows[:10], rows[5:15], rows[15:], "two parts"),
         (rows[:10], rows[10:20], [30], "from 0 to 29"),
         (rows[:10], rows[10:20], [-1], "from 0 to 29"),
         (rows[:10], [], rows[10:], "at least one row"),
         (rows[:10] / 2, rows[10:20], rows[20:], "whole numbers"),
         (rows[:12], rows[12:20], rows[20:], "rows of one group"),
-    ]:
+    ]
+    for train, validation, test, words in cases:
         with pytest.raises(DataError, match=words):
             Split.from_indices(dataset, train, validation, test)
     assert Split.from_indices(dataset, rows[:10], rows[10:], []).test.size == 0
