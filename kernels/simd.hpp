@@ -51,15 +51,6 @@ struct Simd {
     return m;
   }
   static inline vec select(mask m, vec v) { return m ? v : vec{}; }
-
-  // Lanes are added in pairs, so the order is one of the type, not of the caller.
-  static inline float sum(vec v) {
-    float part[Lanes];
-    for (int i = 0; i < Lanes; ++i) part[i] = v[i];
-    for (int width = Lanes / 2; width > 0; width /= 2)
-      for (int i = 0; i < width; ++i) part[i] += part[i + width];
-    return part[0];
-  }
 };
 
 #if defined(__AVX512F__)
@@ -69,6 +60,34 @@ constexpr int kLanes = 8;
 #else
 constexpr int kLanes = 4;
 #endif
+
+// even and odd take every second of 2 * count floats; count is a multiple of 4.
+inline void deinterleave(const float* from, float* even, float* odd, std::ptrdiff_t count) {
+  using S = Simd<4>;
+  for (std::ptrdiff_t i = 0; i < count; i += 4) {
+    const S::vec a = S::load(from + 2 * i), b = S::load(from + 2 * i + 4);
+    S::store(even + i, S::vec{a[0], a[2], b[0], b[2]});
+    S::store(odd + i, S::vec{a[1], a[3], b[1], b[3]});
+  }
+}
+
+inline void interleave(const float* even, const float* odd, float* to, std::ptrdiff_t count) {
+  using S = Simd<4>;
+  for (std::ptrdiff_t i = 0; i < count; i += 4) {
+    const S::vec a = S::load(even + i), b = S::load(odd + i);
+    S::store(to + 2 * i, S::vec{a[0], b[0], a[1], b[1]});
+    S::store(to + 2 * i + 4, S::vec{a[2], b[2], a[3], b[3]});
+  }
+}
+
+// Lanes are added in pairs: an order of the width, not of the caller.
+inline float sum_lanes(const float* lanes, int count) {
+  float part[16];
+  for (int i = 0; i < count; ++i) part[i] = lanes[i];
+  for (int width = count / 2; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i) part[i] += part[i + width];
+  return part[0];
+}
 
 inline std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) {
   return (n + step - 1) / step * step;

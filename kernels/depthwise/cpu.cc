@@ -4,8 +4,8 @@
 // row is a sum over taps of shifted rows: vectors run along the width. With stride 2 the scratch
 // holds the even and the odd columns of a row one after the other, so shifted rows stay contiguous.
 // The gradient of the data is the same sum over the padded output gradient, once per parity of the
-// row and the column. Planes are independent; the weight gradient keeps one partial sum per plane
-// and adds them in the order of the images, so no result depends on the number of threads.
+// row and the column. Work is divided, and sums are ordered, by the shape alone: no result depends
+// on the number of threads.
 
 #include "depthwise/cpu.hpp"
 
@@ -64,7 +64,9 @@ void fill(float* scratch, const Layout& layout, const float* plane, Index rows, 
   for (Index r = 0; r < rows; ++r, plane += columns) {
     float* a = first + r * layout.pitch;
     float* b = second + r * layout.pitch;
-    for (Index c = 0; c < columns / 2; ++c) {
+    const Index vectors = columns / 8 * 4;
+    deinterleave(plane, a, b, vectors);
+    for (Index c = vectors; c < columns / 2; ++c) {
       a[c] = plane[2 * c];
       b[c] = plane[2 * c + 1];
     }
@@ -128,15 +130,18 @@ inline Index column_offset(int j, Index phase) {
   return (j * Dilation % Stride) * phase + j * Dilation / Stride;
 }
 
-// grad_weight[i, j] += sum of grad * source over TapRows rows of taps at once: as many accumulators
-// as fit into 16 registers.
+// lanes[i, j] += sum of grad * source over TapRows rows of taps at once: as many accumulators as
+// fit into 16 registers. The lanes of a sum stay apart until many planes went in.
 template <int Lanes, int Kernel, int Stride, int Dilation, int TapRows>
 void correlate(const float* source, const Layout& layout, const float* grad, Index grad_pitch,
-               Index rows, Index columns, float* out) {
+               Index rows, Index columns, float* lanes) {
   using S = Simd<Lanes>;
-  typename S::vec acc[TapRows][Kernel] = {};
+  typename S::vec acc[TapRows][Kernel];
+  for (int i = 0; i < TapRows; ++i)
+    for (int j = 0; j < Kernel; ++j) acc[i][j] = S::load(lanes + (i * Kernel + j) * Lanes);
   const Index whole = columns / Lanes * Lanes;
-  const typename S::mask part = S::first(columns - whole);
+  typename S::mask part{};
+  if (whole < columns) part = S::first(columns - whole);
   for (Index y = 0; y < rows; ++y) {
     const float* g = grad + y * grad_pitch;
     const float* s = source + y * Stride * layout.pitch;
@@ -158,43 +163,47 @@ void correlate(const float* source, const Layout& layout, const float* grad, Ind
     }
   }
   for (int i = 0; i < TapRows; ++i)
-    for (int j = 0; j < Kernel; ++j) out[i * Kernel + j] = S::sum(acc[i][j]);
+    for (int j = 0; j < Kernel; ++j) S::store(lanes + (i * Kernel + j) * Lanes, acc[i][j]);
 }
 
 template <int Lanes, int Kernel, int Stride, int Dilation>
 void weight_plane(const float* source, const Layout& layout, const float* grad, Index grad_pitch,
-                  Index rows, Index columns, float* out) {
+                  Index rows, Index columns, float* lanes) {
   if constexpr (Kernel == 3) {
-    correlate<Lanes, 3, Stride, Dilation, 3>(source, layout, grad, grad_pitch, rows, columns, out);
+    correlate<Lanes, 3, Stride, Dilation, 3>(source, layout, grad, grad_pitch, rows, columns,
+                                             lanes);
   } else {
     const Index two = 2 * Dilation * layout.pitch;
-    correlate<Lanes, 5, Stride, Dilation, 2>(source, layout, grad, grad_pitch, rows, columns, out);
+    correlate<Lanes, 5, Stride, Dilation, 2>(source, layout, grad, grad_pitch, rows, columns,
+                                             lanes);
     correlate<Lanes, 5, Stride, Dilation, 2>(source + two, layout, grad, grad_pitch, rows, columns,
-                                             out + 10);
+                                             lanes + 10 * Lanes);
     correlate<Lanes, 5, Stride, Dilation, 1>(source + 2 * two, layout, grad, grad_pitch, rows,
-                                             columns, out + 20);
+                                             columns, lanes + 20 * Lanes);
   }
 }
 
-using WeightPlane = void (*)(const float*, const Layout&, const float*, Index, Index, Index,
-                             float*);
+struct WeightKernel {
+  void (*plane)(const float*, const Layout&, const float*, Index, Index, Index, float*);
+  int lanes;
+};
 
 template <int Lanes>
-WeightPlane weight_plane_lanes(const DepthwiseShape& shape) {
-  static constexpr WeightPlane table[2][2][2] = {
+WeightKernel weight_kernel_lanes(const DepthwiseShape& shape) {
+  static constexpr decltype(WeightKernel::plane) table[2][2][2] = {
       {{weight_plane<Lanes, 3, 1, 1>, weight_plane<Lanes, 3, 1, 2>},
        {weight_plane<Lanes, 3, 2, 1>, weight_plane<Lanes, 3, 2, 2>}},
       {{weight_plane<Lanes, 5, 1, 1>, weight_plane<Lanes, 5, 1, 2>},
        {weight_plane<Lanes, 5, 2, 1>, weight_plane<Lanes, 5, 2, 2>}}};
-  return table[shape.kernel == 5][shape.stride - 1][shape.dilation - 1];
+  return {table[shape.kernel == 5][shape.stride - 1][shape.dilation - 1], Lanes};
 }
 
-WeightPlane choose_weight_plane(const DepthwiseShape& shape, Index columns) {
+WeightKernel weight_kernel(const DepthwiseShape& shape, Index columns) {
   if constexpr (kLanes > 8)
-    if (columns > 8) return weight_plane_lanes<16>(shape);
+    if (columns > 8) return weight_kernel_lanes<16>(shape);
   if constexpr (kLanes > 4)
-    if (columns > 4) return weight_plane_lanes<8>(shape);
-  return weight_plane_lanes<4>(shape);
+    if (columns > 4) return weight_kernel_lanes<8>(shape);
+  return weight_kernel_lanes<4>(shape);
 }
 
 struct Geometry {
@@ -264,7 +273,9 @@ void data_plane(const DepthwiseShape& s, BackwardPlan& plan, const float* padded
       const float* even = half + r * half_pitch;
       const float* odd = half + (rows + r) * half_pitch;
       float* to = grad_x + (2 * r + u) * s.width;
-      for (Index c = 0; c < s.width / 2; ++c) {
+      const Index vectors = s.width / 8 * 4;
+      interleave(even, odd, to, vectors);
+      for (Index c = vectors; c < s.width / 2; ++c) {
         to[2 * c] = even[c];
         to[2 * c + 1] = odd[c];
       }
@@ -277,16 +288,15 @@ float* allocate(Index count) {
   return static_cast<float*>(std::calloc(static_cast<std::size_t>(count), sizeof(float)));
 }
 
-// Calls body(first, last) on equal runs of planes. One thread enters no parallel region, which is
-// what keeps a forked process from waiting for threads that it does not have.
+// Calls body(first, last) on equal shares of the units. One thread enters no parallel region, which
+// is what keeps a forked process from waiting for threads that it does not have.
 template <class Body>
-bool for_planes(Index planes, int threads, const Body& body) {
-  if (threads > planes) threads = static_cast<int>(planes);
-  if (threads <= 1) return planes == 0 || body(0, planes);
+bool for_units(Index units, int threads, const Body& body) {
+  if (threads > units) threads = static_cast<int>(units);
+  if (threads <= 1) return units == 0 || body(0, units);
   int failed = 0;
 #pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : failed)
-  for (int t = 0; t < threads; ++t)
-    failed += !body(planes * t / threads, planes * (t + 1) / threads);
+  for (int t = 0; t < threads; ++t) failed += !body(units * t / threads, units * (t + 1) / threads);
   return failed == 0;
 }
 
@@ -298,15 +308,22 @@ static bool forward(const DepthwiseShape& s, const float* x, const float* weight
                     int threads) {
   const Geometry g(s);
   const Layout layout(s.height, s.width, g.padding, s.stride);
-  return for_planes(g.planes, threads, [&](Index first, Index last) {
-    float* scratch = allocate(layout.size);
+  return for_units(g.planes, threads, [&](Index first, Index last) {
+    // The next plane is copied before this one is computed: its loads would otherwise wait for
+    // stores that have only just been issued.
+    float* scratch = allocate(2 * layout.size);
     if (!scratch) return false;
     Taps taps = forward_taps(s, layout);
+    const auto copy = [&](Index plane) {
+      fill(scratch + (plane & 1) * layout.size, layout, x + plane * s.height * s.width, s.height,
+           s.width, s.stride);
+    };
+    copy(first);
     for (Index plane = first; plane < last; ++plane) {
+      if (plane + 1 < last) copy(plane + 1);
       std::memcpy(taps.weight, weight + plane % s.channels * g.taps,
                   static_cast<std::size_t>(g.taps) * sizeof(float));
-      fill(scratch, layout, x + plane * s.height * s.width, s.height, s.width, s.stride);
-      convolve(scratch, s.stride * layout.pitch, taps,
+      convolve(scratch + (plane & 1) * layout.size, s.stride * layout.pitch, taps,
                {y + plane * g.out_rows * g.out_columns, g.out_rows, g.out_columns, g.out_columns});
     }
     std::free(scratch);
@@ -314,44 +331,57 @@ static bool forward(const DepthwiseShape& s, const float* x, const float* weight
   });
 }
 
+// One unit of the backward pass is one channel of a run of images: its share of the weight gradient
+// is summed in the order of the images, and the shares in the order of the runs.
+constexpr Index kRun = 8;
+
 static bool backward(const DepthwiseShape& s, const float* grad_y, const float* x,
                      const float* weight, float* grad_x, float* grad_weight, int threads) {
   const Geometry g(s);
   const Layout layout(s.height, s.width, g.padding, s.stride);
   const Layout grad_layout(g.out_rows, g.out_columns, g.padding, 1);
-  const WeightPlane weight_one = choose_weight_plane(s, g.out_columns);
-  float* partial = grad_weight ? allocate(g.planes * g.taps) : nullptr;
-  if (grad_weight && !partial && g.planes > 0) return false;
-  const bool done = for_planes(g.planes, threads, [&](Index first, Index last) {
+  const WeightKernel kernel = weight_kernel(s, g.out_columns);
+  const Index units = (s.batch + kRun - 1) / kRun * s.channels;
+  float* shares = grad_weight ? allocate(units * g.taps + 1) : nullptr;
+  if (grad_weight && !shares) return false;
+  const bool done = for_units(units, threads, [&](Index first, Index last) {
     const Index half = (s.height + 1) * (s.width + 1);
     float* scratch = allocate(layout.size + grad_layout.size + half);
     if (!scratch) return false;
     float* padded = scratch + layout.size;
     BackwardPlan plan(s, g, grad_layout);
-    for (Index p = first; p < last; ++p) {
-      const float* gy = grad_y + p * g.out_rows * g.out_columns;
-      fill(padded, grad_layout, gy, g.out_rows, g.out_columns, 1);
-      if (grad_weight) {
-        fill(scratch, layout, x + p * s.height * s.width, s.height, s.width, s.stride);
-        weight_one(scratch, layout, padded + grad_layout.border * (grad_layout.pitch + 1),
-                   grad_layout.pitch, g.out_rows, g.out_columns, partial + p * g.taps);
+    for (Index unit = first; unit < last; ++unit) {
+      const Index c = unit % s.channels, begin = unit / s.channels * kRun;
+      const Index end = begin + kRun < s.batch ? begin + kRun : s.batch;
+      float lanes[kMaxTaps * kLanes] = {};
+      for (Index n = begin; n < end; ++n) {
+        const Index plane = n * s.channels + c;
+        fill(padded, grad_layout, grad_y + plane * g.out_rows * g.out_columns, g.out_rows,
+             g.out_columns, 1);
+        if (grad_weight)
+          fill(scratch, layout, x + plane * s.height * s.width, s.height, s.width, s.stride);
+        if (grad_x)
+          data_plane(s, plan, padded, grad_layout, weight + c * g.taps, padded + grad_layout.size,
+                     grad_x + plane * s.height * s.width);
+        if (grad_weight)
+          kernel.plane(scratch, layout, padded + grad_layout.border * (grad_layout.pitch + 1),
+                       grad_layout.pitch, g.out_rows, g.out_columns, lanes);
       }
-      if (grad_x)
-        data_plane(s, plan, padded, grad_layout, weight + p % s.channels * g.taps,
-                   padded + grad_layout.size, grad_x + p * s.height * s.width);
+      if (grad_weight)
+        for (Index t = 0; t < g.taps; ++t)
+          shares[unit * g.taps + t] = sum_lanes(lanes + t * kernel.lanes, kernel.lanes);
     }
     std::free(scratch);
     return true;
   });
   if (grad_weight) {
-    for (Index c = 0; c < s.channels; ++c)
-      for (Index t = 0; t < g.taps; ++t) {
-        double sum = 0;
-        for (Index n = 0; n < s.batch; ++n)
-          sum += static_cast<double>(partial[(n * s.channels + c) * g.taps + t]);
-        grad_weight[c * g.taps + t] = static_cast<float>(sum);
-      }
-    std::free(partial);
+    for (Index i = 0; i < s.channels * g.taps; ++i) {
+      double sum = 0;
+      for (Index at = i; at < units * g.taps; at += s.channels * g.taps)
+        sum += static_cast<double>(shares[at]);
+      grad_weight[i] = static_cast<float>(sum);
+    }
+    std::free(shares);
   }
   return done;
 }
