@@ -126,7 +126,7 @@ def classification(
                 "interval": [0.972, 0.996], "params": 9120, "macs": 430_000, "seconds": 60.0,
                 "measured": False, "difference": None, "difference_interval": None,
                 "mcnemar_p": None, "verdict": "",
-                "note": "estimated from the run's own random trials",
+                "note": "Estimated from the run's own random trials.",
             },
         ],
         "seconds": {
