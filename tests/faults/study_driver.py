@@ -1,4 +1,4 @@
-"""A search in a process of its own, for tests that end it: study_driver.py FOLDER TRIALS SECONDS."""
+"""A search in a process of its own, for tests that end it: FOLDER TRIALS SECONDS."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ if __name__ == "__main__":
 
     def acknowledge(event: RunEvent) -> None:
         if event.result is not None:
-            print(event.number, event.result.score, flush=True)
+            sys.stdout.write(f"{event.number} {event.result.score}\n")
+            sys.stdout.flush()
 
     study.run(Scored(seconds), workers=2, trials=trials, on_event=acknowledge)

@@ -69,7 +69,7 @@ def test_a_hanging_evaluation_is_killed_with_its_children(
 
 def test_workers_that_cannot_start_are_not_started_for_ever(tmp_path: Path) -> None:
     study = make(tmp_path)
-    with pytest.raises(StudyError, match="cannot be read by a worker process.*no such file"):
+    with pytest.raises(StudyError, match=r"cannot be read by a worker process.*no such file"):
         study.run(Unreadable(), workers=2, trials=3)
     assert {record.state for record in study.trials()} == {"released"}
     study.run(Scored(), workers=0, trials=3)

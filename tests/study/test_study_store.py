@@ -3,6 +3,8 @@ import math
 import shutil
 import sqlite3
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +194,7 @@ def test_a_foreign_file_is_refused_unchanged(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE trials (x)")
     connection.close()
-    assert "another program" in refused(path)
+    assert "no record" in refused(path)
     path.write_text("number,score\n0,0.5\n")
     assert "no record" in refused(path)
     path.write_bytes(b"")
@@ -231,6 +233,23 @@ def test_paths_that_cannot_work_get_one_line(tmp_path: Path) -> None:
     odd.mkdir()
     add(make(odd), 0)
     assert len(Store.open(odd / "study.db", "search").trials()) == 1
+
+
+def test_opening_a_record_twice_keeps_it_from_being_pulled_away(tmp_path: Path) -> None:
+    store = make(tmp_path)
+    add(store, 0)
+    Store.open(tmp_path / "study.db", "search").close()
+    # Another process comes and goes. Were it the last, it would remove the log that store uses.
+    program = (
+        "import sys, sqlite3; c = sqlite3.connect(sys.argv[1]); "
+        "print(c.execute('SELECT count(*) FROM trial').fetchone()[0]); c.close()"
+    )
+    visit = [sys.executable, "-c", program]
+    for number in (1, 2, 3):
+        seen = subprocess.run([*visit, str(store.path)], capture_output=True, text=True, check=True)
+        assert int(seen.stdout) == number
+        add(store, number)
+        assert (tmp_path / "study.db-wal").exists()
 
 
 def test_a_record_deleted_under_us_is_not_made_anew(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import struct
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,9 +26,8 @@ from nasturtium.study.schema import VERSION, metadata
 
 __all__ = ["Database", "Prepared", "TakenError", "check_file", "make_file", "path_of"]
 
-APPLICATION_ID = 0x6E617374  # "nast", at offset 68 of the header
+APPLICATION_ID = 0x6E617374  # "nast"
 BUSY_SECONDS = 60.0
-_MAGIC = b"SQLite format 3\0"
 _FULL = ("SQLITE_FULL",)
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")
@@ -89,19 +87,30 @@ def _publish(draft: Path, path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse what is no record of this version, by its header alone: the file is left unchanged."""
-    try:
-        with path.open("rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        raise StudyError(f"{path}: there is no record here") from None
-    except OSError as error:
-        raise StudyError(f"{path}: cannot be read: {error.strerror}") from None
-    if len(header) < 100 or not header.startswith(_MAGIC):
-        raise StudyVersionError(f"{path}: is no record of nasturtium; choose another folder")
-    version, application = struct.unpack(">I", header[60:64]) + struct.unpack(">I", header[68:72])
+    """Refuse what is no record of this version; the file is left unchanged.
+
+    SQLite reads the file, not we: closing a file of our own would drop the locks that other
+    connections of this process hold on it, and with them their protection from other processes.
+    """
+    if not path.exists():
+        raise StudyError(f"{path}: there is no record here")
+    # A connection for writing takes its auxiliary files away again. Where there are some already,
+    # it might complete what an interrupted writer left: then only look.
+    busy = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    with translated(path):
+        uri = _uri(path, "ro" if busy else "rw")
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+        try:
+            application = connection.execute("PRAGMA application_id").fetchone()[0]
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorname != "SQLITE_NOTADB":
+                raise
+            application, version = 0, 0
+        finally:
+            connection.close()
     if application != APPLICATION_ID:
-        raise StudyVersionError(f"{path}: is a database of another program; choose another folder")
+        raise StudyVersionError(f"{path}: is no record of nasturtium; choose another folder")
     if version != VERSION:
         age = "a newer" if version > VERSION else "an older"
         raise StudyVersionError(
@@ -165,12 +174,14 @@ class Database:
         self._engine.dispose()
 
 
-def _engine(path: Path, *, mode: str) -> Engine:
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
+def _uri(path: Path, mode: str) -> str:
+    return f"file:{quote(str(path.absolute()))}?mode={mode}"
 
+
+def _engine(path: Path, *, mode: str) -> Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(
-            uri,
+            _uri(path, mode),
             uri=True,
             timeout=BUSY_SECONDS,
             isolation_level=None,  # a statement is a transaction, unless BEGIN comes before it

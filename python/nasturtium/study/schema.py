@@ -55,9 +55,9 @@ trial = Table(
     Column("result", Text),
     Column("told_at", Double),
     Column("told_sum", BigInteger),
-    sqlite_with_rowid=False,
 )
 
+# In a table without rowids, SQLite would walk all trials by their key instead of this index.
 UNFINISHED = text("state <> 'told'")
 Index(
     "trial_unfinished",

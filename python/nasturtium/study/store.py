@@ -61,10 +61,7 @@ RELEASE = Prepared(
     update(schema.trial).where(*_MINE).values(state=bindparam("new_state"), owner="", lease=0.0)
 )
 RENEW = Prepared(update(schema.trial).where(*_MINE).values(lease=bindparam("new_lease")))
-# Without the hint the planner walks all trials by their key, which are in the wanted order.
-UNFINISHED = Prepared(
-    _TRIALS.where(_OPEN).with_hint(schema.trial, "INDEXED BY trial_unfinished", "sqlite")
-)
+UNFINISHED = Prepared(_TRIALS.where(_OPEN))
 SOME_TRIALS = Prepared(_TRIALS.where(_t.number >= bindparam("this")).limit(bindparam("most")))
 ALL_EVENTS = Prepared(_EVENTS)
 EVENTS = Prepared(_OF_KIND.order_by(_e.id))
