@@ -67,14 +67,29 @@ def cell_number(text: str | None, decimal: str = ".") -> float:
         return 1.0 if lowered == "true" else 0.0 if lowered == "false" else math.nan
 
 
+def plain_numbers(values: Sequence[object]) -> list[float] | None:
+    """The numbers of a column of texts that are all numbers, None otherwise: the quick way for most
+    columns.
+    """
+    try:
+        numbers = [float(value) for value in values if type(value) is str]
+    except ValueError:
+        return None
+    whole = len(numbers) == len(values) and not any("_" in str(value) for value in values)
+    return numbers if whole else None
+
+
 def encode_column(values: Sequence[object], column: Mapping[str, Any], decimal: str = ".") -> Array:
     """The float32 values [N] of one column.
 
     Numbers are themselves, booleans 1 and 0, categories their place in the list; a missing value is
     NaN, a category that is not in the list is -1.
     """
-    texts = [cell_text(value) for value in values]
-    if column["kind"] == "number":
+    plain = plain_numbers(values) if column["kind"] == "number" and decimal == "." else None
+    texts = [] if plain is not None else [cell_text(value) for value in values]
+    if plain is not None:
+        encoded = plain
+    elif column["kind"] == "number":
         encoded = [cell_number(text, decimal) for text in texts]
     elif column["kind"] == "boolean":
         words = {**dict.fromkeys(TRUE | {"1"}, 1.0), **dict.fromkeys(FALSE | {"0"}, 0.0)}

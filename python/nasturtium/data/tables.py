@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasturtium.data import predict_template as reader
 from nasturtium.data.dataset import Dataset, check_finite, check_size, group_codes
@@ -173,6 +174,9 @@ def _columns(cells: Cells, decimal: str, notes: list[str]) -> tuple[Column, ...]
 
 
 def _column(name: str, values: Sequence[object], decimal: str, notes: list[str]) -> Column | None:
+    plain = reader.plain_numbers(values)
+    if plain is not None and not np.isnan(plain).any():
+        return None if _counts_rows(name, np.array(plain), notes) else Column(name, "number")
     texts = [text for text in map(reader.cell_text, values) if text is not None]
     if not texts:
         notes.append(f"the column {name!r} holds no values")
@@ -183,8 +187,7 @@ def _column(name: str, values: Sequence[object], decimal: str, notes: list[str])
     numbers = np.array([reader.cell_number(text, decimal) for text in texts])
     strange = int(np.isnan(numbers).sum())
     if strange <= (1 - NUMBER_SHARE) * len(texts):
-        if _counts_rows(name, numbers):
-            notes.append(f"the column {name!r} only numbers the rows and was left out")
+        if _counts_rows(name, numbers, notes):
             return None
         if strange:
             odd = texts[int(np.isnan(numbers).argmax())]
@@ -204,17 +207,16 @@ def _column(name: str, values: Sequence[object], decimal: str, notes: list[str])
     return Column(name, "category", tuple(sort_names(distinct)))
 
 
-def _counts_rows(name: str, numbers: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
-    """Whether a column is the row's number under a name that says so (spreadsheets and pandas write
-    one).
-    """
-    unnamed = name.lower() in COUNTER_NAMES or name.startswith("column_")
-    return bool(unnamed and len(numbers) > 1 and (np.diff(numbers) == 1).all())
+def _counts_rows(name: str, numbers: NDArray[np.float64], notes: list[str]) -> bool:
+    """Whether a column is the row's number under a name that says so, as spreadsheets write one."""
+    named = name.lower() in COUNTER_NAMES or name.startswith("column_")
+    if not named or len(numbers) < 2 or not (np.diff(numbers) == 1).all():
+        return False
+    notes.append(f"the column {name!r} only numbers the rows and was left out")
+    return True
 
 
-def _check_columns(
-    x: np.ndarray[tuple[int, ...], np.dtype[np.float32]], schema: Schema, name: str
-) -> None:
+def _check_columns(x: NDArray[np.float32], schema: Schema, name: str) -> None:
     bad = np.isinf(x)
     if bad.any():
         row, place = (int(i) for i in np.argwhere(bad)[0])
