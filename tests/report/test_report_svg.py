@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def test_linear_ticks_lie_inside_and_are_equally_spaced(values: list[float], cou
     assert 1 <= len(ticks) <= count + 1
     slack = 1e-9 * (scale.high - scale.low)
     assert all(scale.low - slack <= tick <= scale.high + slack for tick in ticks)
-    gaps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(ticks)]
     assert gaps == pytest.approx([gaps[0]] * len(gaps), rel=1e-6) if gaps else True
     assert all(0 <= scale(value) <= 100 for value in values)
 

@@ -148,7 +148,7 @@ def _predictions(path: Path) -> Predictions | None:
             if _TRUE not in arrays or _FOUND not in arrays:
                 raise UserError(f"{path} holds no {_TRUE} and {_FOUND}; restore it, or run again")
             found = Predictions(arrays[_TRUE], arrays[_FOUND])
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
         raise UserError(f"cannot read {path} ({error}); restore it, or run again") from None
     if found.y_true.ndim != 1 or found.y_true.shape != found.y_pred.shape:
         raise UserError(f"{path}: {_TRUE} and {_FOUND} differ in length; restore it, or run again")
