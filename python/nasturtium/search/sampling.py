@@ -93,7 +93,7 @@ class Fresh:
         Raises SpaceExhausted when none is left (or none was found, where the space is too large
         to be enumerated), and UserError when the limits allow no code at all.
         """
-        if not self.enumerated:
+        if not self.enumerated and not self._empty():
             for _ in range(0, self.tries, BLOCK):
                 block = self.codes.peek(BLOCK)
                 for i, key in enumerate(function_keys(self.space, block)):
@@ -105,6 +105,8 @@ class Fresh:
 
     def mutant(self, make: Callable[[], Codes], *, tries: int = 64) -> Found | None:
         """The first of `tries` codes from `make` that may be proposed, and its key, or None."""
+        if self._empty():
+            return None
         for _ in range(tries):
             code = make()
             key = function_keys(self.space, code[None])[0]
@@ -116,6 +118,10 @@ class Fresh:
         if key in self._blocked:
             return False
         return self.allowed is None or bool(self.allowed(code[None])[0])
+
+    def _empty(self) -> bool:
+        """Whether the space was enumerated and nothing in it may be proposed now."""
+        return self._every is not None and all(key in self._blocked for _, key in self._every)
 
     def _remaining(self) -> Found:
         if self._every is None:
