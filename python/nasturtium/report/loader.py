@@ -144,7 +144,8 @@ def _predictions(path: Path) -> Predictions | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        # Opened here, as numpy leaves a file open that turns out to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if _TRUE not in arrays or _FOUND not in arrays:
                 raise UserError(f"{path} holds no {_TRUE} and {_FOUND}; restore it, or run again")
             found = Predictions(arrays[_TRUE], arrays[_FOUND])
