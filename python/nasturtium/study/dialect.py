@@ -210,14 +210,15 @@ def translated(path: Path) -> Iterator[None]:
 
 def _translation(path: Path, error: Any) -> StudyError:
     name = getattr(error, "sqlite_errorname", "") or ""
+    reason = " ".join(str(error).split())[:200]  # SQLite quotes damaged text as it is
     if name.startswith(_FULL) or getattr(error, "errno", None) == 28:  # ENOSPC
         return StoreFull(f"{path}: the disk is full; free some space and resume")
     if name.startswith(_DAMAGED):
-        return StudyError(f"{path}: the record is damaged ({error}); restore it from a copy")
+        return StudyError(f"{path}: the record is damaged ({reason}); restore it from a copy")
     if name.startswith(_BUSY):
         return StudyError(f"{path}: another process held the record for {BUSY_SECONDS:.0f} s")
     if name.startswith("SQLITE_READONLY") or isinstance(error, PermissionError):
         return StudyError(f"{path}: cannot be written; check the permissions of file and folder")
     if name.startswith("SQLITE_CANTOPEN") or isinstance(error, FileNotFoundError):
         return StudyError(f"{path}: cannot be opened; check that the folder exists and is writable")
-    return StudyError(f"{path}: {error}")
+    return StudyError(f"{path}: {reason}")

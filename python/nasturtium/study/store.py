@@ -204,15 +204,18 @@ class Store:
         return [self._trial(row) for row in self._database.rows(UNFINISHED, {"study": self._id})]
 
     def trials(self, *, start: int = 0, most: int | None = None) -> list[TrialRecord]:
-        """The trials from number `start` on, in order, at most `most` of them."""
+        """The trials from number `start` on, in order and without gaps, at most `most` of them."""
         found: list[TrialRecord] = []
         while most is None or len(found) < most:
             page = PAGE if most is None else min(PAGE, most - len(found))
             rows = self._database.rows(SOME_TRIALS, self._key(start) | {"most": page})
-            found.extend(self._trial(row) for row in rows)
+            for record in map(self._trial, rows):
+                if record.number != start:
+                    raise self._damage(f"trial {start}", "is missing")
+                found.append(record)
+                start += 1
             if len(rows) < page:
                 break
-            start = found[-1].number + 1
         return found
 
     def event(self, kind: str, payload: object) -> None:
@@ -302,10 +305,8 @@ class Store:
             proposal_text=row["proposal"],
         )
 
-    def _damage(self, what: str) -> StudyError:
-        return StudyError(
-            f"{self.path}: {what} is damaged (its checksum differs); restore the file from a copy"
-        )
+    def _damage(self, what: str, how: str = "is damaged (its checksum differs)") -> StudyError:
+        return StudyError(f"{self.path}: {what} {how}; restore the file from a copy")
 
 
 def _complaint(read: Any, row: dict[str, Any]) -> list[str]:
