@@ -98,6 +98,7 @@ def spoiled(value: float) -> np.ndarray[Any, Any]:
     [
         ({"y": np.arange(23) % 2}, ["24 rows", "(23,)"]),
         ({"y": np.zeros((24, 2))}, ["(24, 2)"]),
+        ({"x": np.full((24, 2), 1e39)}, ["48 values", "too large for 32 bits", "(0, 0)"]),
         ({"x": spoiled(np.nan)}, ["2 pixels", "NaN or infinite", "(5, 0, 2, 3)"]),
         ({"x": spoiled(np.inf)}, ["2 pixels", "(5, 0, 2, 3)"]),
         ({"x": spoiled(np.inf)[:, 0]}, ["1 values", "infinite", "(7, 0)"]),
@@ -149,6 +150,8 @@ def test_damaged_and_boastful_archives(tmp_path: Path) -> None:
     refuse(lambda: load(path), "cannot be read")
     np.savez(path, x=np.zeros((3, 2)))
     refuse(lambda: load(path), "lacks the array 'y'")
+    np.savez(path, **arrays())
+    refuse(lambda: load(path, group="who"), "lacks the array 'who'")
     head = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         head, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)}

@@ -292,7 +292,7 @@ def encode_array(x: NDArray[Any], schema: Mapping[str, Any]) -> Array:
             raise ValueError(
                 f"x has the shape {x.shape}: the model takes rows of {features} numbers"
             )
-        return np.ascontiguousarray(x, dtype=np.float32)
+        return _as_floats(x)
     first = (image["channels"], image["height"], image["width"])
     last = (image["height"], image["width"], image["channels"])
     if x.ndim == 3 and first[0] == 1 and x.shape[1:] == first[1:]:
@@ -304,7 +304,12 @@ def encode_array(x: NDArray[Any], schema: Mapping[str, Any]) -> Array:
             f"x has the shape {x.shape}: the model takes images of {first} (channels, height, "
             "width)"
         )
-    return np.ascontiguousarray(x, dtype=np.float32)
+    return _as_floats(x)
+
+
+def _as_floats(x: NDArray[Any]) -> Array:
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(x, dtype=np.float32)
 
 
 def read_inputs(path: str | Path, schema: Mapping[str, Any]) -> Array:

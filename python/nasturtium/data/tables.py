@@ -112,6 +112,9 @@ def _read_parquet(path: Path) -> Cells:
     except (OSError, ValueError, NotImplementedError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DataError(f"{path.name} cannot be read as Parquet: {reason}") from error
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise DataError(f"{path.name} has two columns named {twice!r}: rename one of them")
     nested = next(
         (n for n, c in zip(names, columns, strict=True) if isinstance(_first(c), (list, dict))),
         None,
