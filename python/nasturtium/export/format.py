@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 __all__ = ["WIDTH", "assign", "docstring_text", "list_constant", "literal"]
@@ -45,9 +46,13 @@ def list_constant(name: str, items: Iterable[str]) -> list[str]:
     """`name = ["a", "b"]`, one item a line where it does not fit into one."""
     texts = [literal(item) for item in items]
     line = f"{name} = [{', '.join(texts)}]"
-    if len(line) <= WIDTH:
+    if sum(_columns(character) for character in line) <= WIDTH:
         return [line]
     return [f"{name} = [", *(f"    {text}," for text in texts), "]"]
+
+
+def _columns(character: str) -> int:
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def assign(target: str, value: ast.expr, *, indent: int) -> list[str]:
