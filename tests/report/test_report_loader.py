@@ -14,6 +14,8 @@ from nasturtium.errors import StudyError, UserError
 from nasturtium.evaluators.base import Result
 from nasturtium.networks.cost import cost
 from nasturtium.networks.ir import Net
+from nasturtium.networks.lowering import for_space
+from nasturtium.registry import create
 from nasturtium.report import ReportData, load, net_from_json, net_to_json, render
 from nasturtium.study.codec import dumps
 from nasturtium.study.store import Store
@@ -140,6 +142,8 @@ def test_damaged_files_get_one_line(folder: Path, name: str, content: bytes, wor
     [
         ({"y_true": np.zeros(3)}, "holds no y_true and y_pred"),
         ({"y_true": np.zeros(3), "y_pred": np.zeros(4)}, "differ in length"),
+        ({"y_true": np.array([0, 1]), "y_pred": np.array([0, -1])}, "no whole number"),
+        ({"y_true": np.array([0, 1]), "y_pred": np.array([0.0, np.nan])}, "no whole number"),
         ({"y_true": np.array([object()]), "y_pred": np.zeros(1)}, "cannot read"),
     ],
 )
@@ -164,3 +168,22 @@ def test_a_folder_that_cannot_be_written_keeps_the_old_page(folder: Path) -> Non
     with pytest.raises(UserError, match="cannot write"):
         render(folder)
     assert not [name for name in os.listdir(folder) if name.endswith(".tmp")]
+
+
+def test_costs_that_the_record_lacks_come_from_the_space(folder: Path) -> None:
+    space = create("image_cell", "space")
+    arch = space.architecture(space.sample(1, seed=3)[0])
+    net = for_space("image_cell")(arch, (1, 8, 8), 10)
+    result = json.loads((folder / "result.json").read_text())
+    result |= {"space": "image_cell", "network": net_to_json(net), "architecture": str(arch)}
+    (folder / "result.json").write_text(json.dumps(result))
+    for name in ("study.db", "study.db-wal", "study.db-shm"):
+        (folder / name).unlink(missing_ok=True)
+    with Store.create(folder / "study.db", "search", config={}) as store:
+        for number, text in enumerate((str(arch), "image_cell:nonsense")):
+            proposal = dumps({"arch": text, "fidelity": {"epochs": 3}, "origin": "random"})
+            store.add(number, 1, proposal, owner="test", lease=1e12)
+            store.tell(number, Result("ok", 0.5, {}, (), 1.0))
+    known, unknown = load(folder).trials
+    assert (known.params, known.macs) == (cost(net).params, cost(net).macs)
+    assert (unknown.params, unknown.macs) == (None, None)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +26,7 @@ HOSTILE = [
     "]]><!--",
     "a name far too long to be shown beside a matrix without being cut somewhere",
 ]
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 VOID = {"meta", "input", "col", "br", "img", "link"}
 
 
@@ -158,3 +164,39 @@ def test_500_trials_take_less_than_a_second_and_a_half(make_classification: Make
     text = compose(data)
     assert time.process_time() - begun < 1.5
     assert len(text) < 1_000_000
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+def test_the_table_sorts_and_filters(make_classification: Make, tmp_path: Path) -> None:
+    probe = """<script>
+    const rows = () => [...document.querySelectorAll("#table tbody tr:not([hidden])")];
+    const cells = (column) => rows().map((row) => row.cells[column].textContent);
+    const heads = document.querySelectorAll("#table thead button");
+    const seen = {};
+    heads[0].click(); seen.numbers = cells(0);
+    heads[5].click(); seen.params = cells(5);
+    heads[5].click(); seen.ascending = cells(5);
+    document.getElementById("status").value = "failed";
+    document.getElementById("status").dispatchEvent(new Event("change"));
+    seen.statuses = cells(8);
+    document.title = JSON.stringify(seen);
+    </script></body>"""
+    data = make_classification(60)
+    path = tmp_path / "page.html"
+    path.write_text(compose(data).replace("</body>", probe), encoding="utf-8")
+    assert BROWSER is not None
+    done = subprocess.run(
+        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom",
+         f"--user-data-dir={tmp_path}/profile", path.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
+    assert title is not None
+    seen = json.loads(unescape(title[1]))
+    numbers = [int(text) for text in seen["numbers"]]
+    assert numbers == sorted(t.number for t in data.trials)
+    expected = sorted((t.params or 0 for t in data.trials), reverse=True)
+    assert [float(text.replace(",", "")) for text in seen["params"]] == expected
+    assert seen["ascending"] == seen["params"][::-1]
+    failed = sum(t.status == "failed" for t in data.trials)
+    assert failed > 0 and seen["statuses"] == ["failed"] * failed

@@ -87,7 +87,7 @@ def test_a_loss_is_called_one(make_regression: Make) -> None:
     assert kind == "worse"
     assert plain(text) == (
         "It does not beat gradient boosting, which is better "
-        "(2.71, difference -0.22, interval -0.5 to -0.01)."
+        "(RMSE 2.71 against 2.93, difference -0.22, interval -0.5 to -0.01)."
     )
 
 

@@ -73,7 +73,7 @@ def table(trials: Sequence[TrialRow]) -> list[Row]:
         Row(
             trial=trial,
             score="" if trial.score is None else minus(f"{trial.score:.4f}"),
-            metric="" if trial.metric is None else f"{trial.metric:.4g}",
+            metric="" if trial.metric is None else _metric(trial.metric),
             params="" if trial.params is None else f"{trial.params:,.0f}",
             macs="" if trial.macs is None else compact(trial.macs),
             seconds="" if trial.seconds is None else f"{trial.seconds:.1f}",
@@ -82,6 +82,10 @@ def table(trials: Sequence[TrialRow]) -> list[Row]:
         )
         for trial in sorted(trials, key=order)
     ]
+
+
+def _metric(value: float) -> str:
+    return f"{value:.4f}" if 0 <= value <= 1 else f"{value:.4g}"
 
 
 def _origin(trial: TrialRow) -> str:
@@ -189,6 +193,20 @@ def pairs(data: ReportData, *keys: str) -> list[tuple[str, str]]:
     return [
         (key.replace("_", " "), _say(value)) for key in keys if (value := data.get(key)) is not None
     ]
+
+
+def data_rows(data: ReportData) -> list[tuple[str, str]]:
+    """What was searched on: sizes of the parts, shape of a sample, target."""
+    described = data.get("data")
+    if not isinstance(described, Mapping):
+        return []
+    shown = {key: value for key, value in described.items() if key not in ("notes", "classes")}
+    if data.class_names:
+        shown["classes"] = len(data.class_names)
+    shape = described.get("input_shape")
+    if isinstance(shape, Sequence) and not isinstance(shape, str):
+        shown["input_shape"] = " × ".join(map(str, shape))
+    return flat(shown)
 
 
 def flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

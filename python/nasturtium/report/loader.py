@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasturtium.errors import NasturtiumError, UserError
 from nasturtium.networks.cost import Cost, cost
@@ -49,7 +50,7 @@ def load(folder: str | Path) -> ReportData:
     return ReportData(
         result=result,
         trials=_with_costs(_trials(root / "study.db"), str(result.get("space")), network),
-        predictions=_predictions(root / "predictions.npz"),
+        predictions=_predictions(root / "predictions.npz", result.get("task")),
         network=network,
     )
 
@@ -140,7 +141,7 @@ def _with_costs(
     )
 
 
-def _predictions(path: Path) -> Predictions | None:
+def _predictions(path: Path, task: Any) -> Predictions | None:
     if not path.is_file():
         return None
     try:
@@ -153,4 +154,10 @@ def _predictions(path: Path) -> Predictions | None:
         raise UserError(f"cannot read {path} ({error}); restore it, or run again") from None
     if found.y_true.ndim != 1 or found.y_true.shape != found.y_pred.shape:
         raise UserError(f"{path}: {_TRUE} and {_FOUND} differ in length; restore it, or run again")
+    if task == "classification" and not (_classes(found.y_true) and _classes(found.y_pred)):
+        raise UserError(f"{path}: a class is no whole number from 0; restore it, or run again")
     return found
+
+
+def _classes(values: NDArray[Any]) -> bool:
+    return bool(np.issubdtype(values.dtype, np.integer) and (values >= 0).all())

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from nasturtium.errors import UserError
 from nasturtium.report.content import (
     by_rung,
+    data_rows,
     facts,
     flat,
     pairs,
@@ -91,6 +92,7 @@ def compose(data: ReportData) -> str:
         phases=phase_keys(data),
         usage=usage(data),
         repeat=pairs(data, "command", "seed", "space", "method", "stopped_by", "version"),
+        described=data_rows(data),
         environment=flat(data.get("environment")),
         budget=flat(data.get("budget")),
         limits=flat(data.get("limits")),

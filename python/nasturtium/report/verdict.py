@@ -179,8 +179,12 @@ def _sentence(
         estimate = "" if value is None else f", estimated at {_value(data, value)}"
         said = [str(entry[key]).strip() for key in ("verdict", "note") if entry.get(key)]
         return " ".join([f"Not measured on the held-out part: {name}{estimate}.", *said])
-    unit = " points" if data.classification else ""
-    how = f"{_value(data, value)}, difference {_signed(data, difference)}{unit}"
+    mine = data.number(data.metric)
+    if data.classification or mine is None:
+        how = f"{_value(data, value)}, difference {_signed(data, difference)} points"
+    else:
+        against = f"RMSE {_value(data, value)} against {_value(data, mine)}"
+        how = f"{against}, difference {_signed(data, difference)}"
     if p is not None:
         how += f", McNemar p = {p_text(p)}"
     elif (spread := pair(entry.get("difference_interval"))) is not None:
