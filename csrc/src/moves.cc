@@ -13,35 +13,70 @@ constexpr int kSampleTries = 10000;
 constexpr int kMutateTries = 100;
 constexpr int kCrossoverTries = 100;
 
-std::uint32_t option_count(const Decision& d) {
-  return static_cast<std::uint32_t>(d.options.size());
-}
-
-// The option counts and conditions in one flat array, for the inner loops.
+// What the inner loops need beside the space.
 struct Plan {
   explicit Plan(const Space& s) : space(s), width(s.width()) {
-    for (const Decision& d : s.decisions) {
-      counts.push_back(option_count(d));
-      choices += option_count(d) > 1;
+    int room = 0;
+    for (const std::uint32_t count : s.counts) {
+      choices += count > 1;
+      const int cost = RowRandom::cost(count);
+      if (cost > room) {
+        starts.push_back(static_cast<std::uint32_t>(&count - s.counts.data()));
+        room = RowRandom::kRoom;
+      }
+      room -= cost;
     }
+    if (starts.empty()) {
+      starts.push_back(0);
+    }
+    starts.front() = 0;
+    starts.push_back(static_cast<std::uint32_t>(width));
   }
   const Space& space;
   std::size_t width;
-  std::vector<std::uint32_t> counts;
   std::size_t choices = 0;  // decisions with more than one option
+  // Without conditions, which decisions share a random word is known beforehand.
+  std::vector<std::uint32_t> starts;
 };
 
-void draw(const Plan& plan, RowRandom& random, std::uint8_t* code, std::uint8_t* active) {
-  if (!plan.space.conditional) {
-    for (std::size_t i = 0; i < plan.width; ++i) {
-      code[i] = static_cast<std::uint8_t>(random.below(plan.counts[i]));
+// One code from its random words.
+template <typename Words>
+void draw_all(const Plan& plan, Words next, std::uint8_t* code) {
+  const std::uint32_t* counts = plan.space.counts.data();
+  for (std::size_t group = 0; group + 1 < plan.starts.size(); ++group) {
+    std::uint64_t fraction = next();
+    for (std::size_t i = plan.starts[group]; i < plan.starts[group + 1]; ++i) {
+      code[i] = static_cast<std::uint8_t>(RowRandom::digit(fraction, counts[i]));
     }
-    return;
   }
+}
+
+// Rows of a space without conditions and constraints. Where a row takes no more than one Philox
+// block, the blocks of several rows are computed together.
+void draw_rows(const Plan& plan, const Draws& draws, std::uint64_t begin, std::uint64_t end,
+               std::uint8_t* out) {
+  std::uint64_t row = begin;
+  if (plan.starts.size() <= 3) {
+    std::uint64_t words[2 * kPhiloxLanes];
+    for (; end - row >= kPhiloxLanes; row += kPhiloxLanes) {
+      row_words(draws.key, draws.start + row, Purpose::sample, words);
+      for (std::size_t i = 0; i < kPhiloxLanes; ++i) {
+        const std::uint64_t* word = words + 2 * i;
+        draw_all(plan, [&word] { return *word++; }, out + (row + i) * plan.width);
+      }
+    }
+  }
+  for (; row < end; ++row) {
+    RowRandom random(draws.key, draws.start + row, Purpose::sample);
+    draw_all(plan, [&random] { return random.word(); }, out + row * plan.width);
+  }
+}
+
+void draw(const Plan& plan, RowRandom& random, std::uint8_t* code, std::uint8_t* active) {
   for (std::size_t i = 0; i < plan.width; ++i) {
-    const bool on = holds(plan.space.decisions[i].when, code, active);
+    const bool on = !plan.space.is_guarded[i] || holds(plan.space.decisions[i].when, code, active);
     active[i] = on;
-    code[i] = on ? static_cast<std::uint8_t>(random.below(plan.counts[i])) : std::uint8_t{0};
+    code[i] = on ? static_cast<std::uint8_t>(random.below(plan.space.counts[i])) : std::uint8_t{0};
   }
 }
 
@@ -51,7 +86,7 @@ template <typename Fresh>
 void settle(const Space& space, std::size_t from, std::uint8_t* code, std::uint8_t* active,
             Fresh fresh) {
   for (std::size_t i = from + 1; i < space.width(); ++i) {
-    if (space.decisions[i].when.empty()) {
+    if (!space.is_guarded[i]) {
       continue;
     }
     const bool on = holds(space.decisions[i].when, code, active);
@@ -66,7 +101,7 @@ void settle(const Space& space, std::size_t from, std::uint8_t* code, std::uint8
 std::size_t pick(const Plan& plan, const std::uint8_t* active, std::uint32_t k) {
   std::size_t i = 0;
   for (;; ++i) {
-    if (active[i] && plan.counts[i] > 1 && k-- == 0) {
+    if (active[i] && plan.space.counts[i] > 1 && k-- == 0) {
       return i;
     }
   }
@@ -83,11 +118,12 @@ void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std:
   if (movable != plan.width) {
     at = pick(plan, active, static_cast<std::uint32_t>(at));
   }
-  const std::uint32_t other = random.below(plan.counts[at] - 1);
+  const std::uint32_t other = random.below(plan.space.counts[at] - 1);
   code[at] = static_cast<std::uint8_t>(other + (other >= code[at]));
   if (plan.space.is_parent[at]) {
-    settle(plan.space, at, code, active,
-           [&](std::size_t i) { return static_cast<std::uint8_t>(random.below(plan.counts[i])); });
+    settle(plan.space, at, code, active, [&](std::size_t i) {
+      return static_cast<std::uint8_t>(random.below(plan.space.counts[i]));
+    });
   }
 }
 
@@ -102,7 +138,7 @@ Status mutate_row(const Plan& plan, const Draws& draws, std::uint64_t row, const
   if (space.conditional) {
     movable = 0;
     for (std::size_t i = 0; i < plan.width; ++i) {
-      movable += active[i] && plan.counts[i] > 1;
+      movable += active[i] && plan.space.counts[i] > 1;
     }
   }
   RowRandom random(draws.key, draws.start + row, Purpose::mutate);
@@ -150,7 +186,7 @@ Status crossover_row(const Plan& plan, const Draws& draws, std::uint64_t row, co
   RowRandom random(draws.key, draws.start + row, Purpose::crossover);
   for (int tries = 0; tries < kCrossoverTries; ++tries) {
     for (std::size_t i = 0; i < plan.width; ++i) {
-      active[i] = holds(space.decisions[i].when, out, active);
+      active[i] = !space.is_guarded[i] || holds(space.decisions[i].when, out, active);
       out[i] = 0;
       if (!active[i]) {
         continue;
@@ -160,7 +196,7 @@ Status crossover_row(const Plan& plan, const Draws& draws, std::uint64_t row, co
       } else if (active_a[i] || active_b[i]) {
         out[i] = active_a[i] ? a[i] : b[i];
       } else {
-        out[i] = static_cast<std::uint8_t>(random.below(plan.counts[i]));
+        out[i] = static_cast<std::uint8_t>(random.below(plan.space.counts[i]));
       }
     }
     if (satisfies(space, out, active)) {
@@ -183,18 +219,22 @@ Status bad_row(const Space& space, std::uint64_t row, const std::uint8_t* code) 
 Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint8_t* out) {
   const Plan plan(space);
   return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
-    std::vector<std::uint8_t> active(plan.width, 1);
+    if (!space.conditional && space.constraints.empty()) {
+      draw_rows(plan, draws, begin, end, out);
+      return Status{};
+    }
+    std::vector<std::uint8_t> active(plan.width);
     for (std::uint64_t row = begin; row < end; ++row) {
       RowRandom random(draws.key, draws.start + row, Purpose::sample);
       std::uint8_t* code = out + row * plan.width;
-      draw(plan, random, code, active.data());
-      for (int tries = 1; !satisfies(space, code, active.data()); ++tries) {
-        if (tries == kSampleTries) {
+      int tries = 0;
+      do {
+        if (tries++ == kSampleTries) {
           return Status::fail(Code::exhausted, row,
                               "10,000 draws in a row break the constraints: they leave too little");
         }
         draw(plan, random, code, active.data());
-      }
+      } while (!satisfies(space, code, active.data()));
     }
     return Status{};
   });
@@ -239,7 +279,7 @@ Status neighbors(const Space& space, const std::uint8_t* code, std::vector<std::
     return bad_row(space, 0, code);
   }
   for (std::size_t i = 0; i < width; ++i) {
-    for (std::uint32_t v = 0; active[i] && v < option_count(space.decisions[i]); ++v) {
+    for (std::uint32_t v = 0; active[i] && v < space.counts[i]; ++v) {
       if (v == code[i]) {
         continue;
       }
@@ -268,8 +308,7 @@ Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8
       out.insert(out.end(), code.begin(), code.end());
     }
     std::size_t at = width;
-    while (at > 0 && !(active[at - 1] &&
-                       code[at - 1] + std::size_t{1} < space.decisions[at - 1].options.size())) {
+    while (at > 0 && !(active[at - 1] && code[at - 1] + 1u < space.counts[at - 1])) {
       --at;
     }
     if (at == 0) {

@@ -1,52 +1,92 @@
 #include "nasturtium/rng.hpp"
 
 #include <algorithm>
-#include <cstddef>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 namespace nasturtium {
 namespace {
 
-constexpr std::size_t kLanes = 8;
+#if defined(__SSE2__)
 
-// The same rounds on `kLanes` counters at once, in a shape that compilers turn into vector code.
-void philox_lanes(std::uint64_t counter, RandomKey key, std::uint64_t* out) {
-  std::uint64_t c0[kLanes], c1[kLanes], c2[kLanes], c3[kLanes];
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    c0[i] = (counter + i) & 0xFFFFFFFFu;
-    c1[i] = (counter + i) >> 32;
-    c2[i] = 0;
-    c3[i] = key.stream;
-  }
-  std::uint32_t k0 = static_cast<std::uint32_t>(key.seed);
-  std::uint32_t k1 = static_cast<std::uint32_t>(key.seed >> 32);
+// Two counters in a vector, in the low halves of its 64-bit lanes. The high halves hold what the
+// products left there: the multiplication does not read them.
+struct Lanes {
+  __m128i c0, c1, c2, c3;
+};
+
+void rounds(Lanes* lanes, std::size_t count, PhiloxKey key) {
+  const __m128i m0 = _mm_set1_epi64x(0xD2511F53), m1 = _mm_set1_epi64x(0xCD9E8D57);
   for (int round = 0; round < 10; ++round) {
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      const std::uint64_t p0 = std::uint64_t{0xD2511F53u} * c0[i];
-      const std::uint64_t p1 = std::uint64_t{0xCD9E8D57u} * c2[i];
-      c0[i] = (p1 >> 32) ^ c1[i] ^ k0;
-      c1[i] = p1 & 0xFFFFFFFFu;
-      c2[i] = (p0 >> 32) ^ c3[i] ^ k1;
-      c3[i] = p0 & 0xFFFFFFFFu;
+    const __m128i k0 = _mm_set1_epi64x(key[0]), k1 = _mm_set1_epi64x(key[1]);
+    for (std::size_t i = 0; i < count; ++i) {
+      Lanes& c = lanes[i];
+      const __m128i p0 = _mm_mul_epu32(c.c0, m0), p1 = _mm_mul_epu32(c.c2, m1);
+      c.c0 = _mm_xor_si128(_mm_xor_si128(_mm_srli_epi64(p1, 32), c.c1), k0);
+      c.c2 = _mm_xor_si128(_mm_xor_si128(_mm_srli_epi64(p0, 32), c.c3), k1);
+      c.c1 = p1;
+      c.c3 = p0;
     }
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    out[2 * i] = c0[i] | c1[i] << 32;
-    out[2 * i + 1] = c2[i] | c3[i] << 32;
+    key = {key[0] + 0x9E3779B9u, key[1] + 0xBB67AE85u};
   }
 }
 
+void philox_lanes(std::uint64_t first, PhiloxKey key, std::uint32_t c2, std::uint32_t c3,
+                  std::uint64_t* out) {
+  constexpr std::size_t kVectors = kPhiloxLanes / 2;
+  Lanes lanes[kVectors];
+  for (std::size_t i = 0; i < kVectors; ++i) {
+    const std::uint64_t a = first + 2 * i, b = a + 1;
+    const auto pair = [](std::uint64_t high, std::uint64_t low) {
+      return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
+    };
+    lanes[i] = {pair(b & 0xFFFFFFFFu, a & 0xFFFFFFFFu), pair(b >> 32, a >> 32), pair(c2, c2),
+                pair(c3, c3)};
+  }
+  rounds(lanes, kVectors, key);
+  const __m128i low = _mm_set1_epi64x(0xFFFFFFFF);
+  for (std::size_t i = 0; i < kVectors; ++i) {
+    const Lanes& c = lanes[i];
+    const __m128i w0 = _mm_or_si128(_mm_and_si128(c.c0, low), _mm_slli_epi64(c.c1, 32));
+    const __m128i w1 = _mm_or_si128(_mm_and_si128(c.c2, low), _mm_slli_epi64(c.c3, 32));
+    auto* to = reinterpret_cast<__m128i*>(out + 4 * i);
+    _mm_storeu_si128(to, _mm_unpacklo_epi64(w0, w1));
+    _mm_storeu_si128(to + 1, _mm_unpackhi_epi64(w0, w1));
+  }
+}
+
+#else
+
+void philox_lanes(std::uint64_t first, PhiloxKey key, std::uint32_t c2, std::uint32_t c3,
+                  std::uint64_t* out) {
+  for (std::size_t i = 0; i < kPhiloxLanes; ++i) {
+    const std::uint64_t n = first + i;
+    const PhiloxCounter v =
+        philox({static_cast<std::uint32_t>(n), static_cast<std::uint32_t>(n >> 32), c2, c3}, key);
+    out[2 * i] = v[0] | std::uint64_t{v[1]} << 32;
+    out[2 * i + 1] = v[2] | std::uint64_t{v[3]} << 32;
+  }
+}
+
+#endif
+
 }  // namespace
 
+void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out) {
+  philox_lanes(row, split(key.seed), static_cast<std::uint32_t>(purpose) << 24, key.stream, out);
+}
+
 void random_words(std::span<std::uint64_t> out, RandomKey key, std::uint64_t counter) {
+  constexpr std::size_t kWords = 2 * kPhiloxLanes;
   std::size_t done = 0;
-  for (; out.size() - done >= 2 * kLanes; done += 2 * kLanes, counter += kLanes) {
-    philox_lanes(counter, key, out.data() + done);
+  for (; out.size() - done >= kWords; done += kWords, counter += kPhiloxLanes) {
+    row_words(key, counter, Purpose::stream, out.data() + done);
   }
   if (done < out.size()) {
-    std::uint64_t last[2 * kLanes];
-    philox_lanes(counter, key, last);
+    std::uint64_t last[kWords];
+    row_words(key, counter, Purpose::stream, last);
     std::copy_n(last, out.size() - done, out.data() + done);
   }
 }

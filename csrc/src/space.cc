@@ -9,10 +9,9 @@ bool well_formed(const Space& space, const std::uint8_t* code, std::uint8_t* act
   bool ok = true;
   std::size_t wrong = 0;
   for (std::size_t i = 0; i < space.width() && ok; ++i) {
-    const Decision& decision = space.decisions[i];
-    const bool on = decision.when.empty() || holds(decision.when, code, active);
+    const bool on = !space.is_guarded[i] || holds(space.decisions[i].when, code, active);
     active[i] = on;
-    ok = on ? code[i] < decision.options.size() : code[i] == 0;
+    ok = code[i] < (on ? space.counts[i] : 1u);
     wrong = i;
   }
   if (!ok && reason != nullptr) {

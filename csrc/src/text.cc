@@ -218,6 +218,8 @@ Status Reader::finish() {
     for (Token& option : d.options) {
       option.kind = kind_of(option);
     }
+    space_.counts.push_back(static_cast<std::uint32_t>(d.options.size()));
+    space_.is_guarded.push_back(!d.when.empty());
     for (const Condition& c : d.when) {
       space_.is_parent[c.decision] = 1;
       space_.conditional = true;

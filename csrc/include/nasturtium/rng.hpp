@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -31,6 +32,14 @@ struct RandomKey {
   std::uint32_t stream = 0;
 };
 
+constexpr PhiloxKey split(std::uint64_t seed) {
+  return {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
+}
+
+// The first two words of each of kPhiloxLanes rows from `row` on, as RowRandom::word gives them.
+constexpr std::size_t kPhiloxLanes = 8;
+void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out);
+
 // Fills `out` with the words of blocks counter, counter + 1, ... (two words a block, the low half
 // first) of Purpose::stream.
 void random_words(std::span<std::uint64_t> out, RandomKey key, std::uint64_t counter);
@@ -41,37 +50,46 @@ __extension__ typedef unsigned __int128 Wide;
 class RowRandom {
  public:
   RowRandom(RandomKey key, std::uint64_t row, Purpose purpose)
-      : key_{static_cast<std::uint32_t>(key.seed), static_cast<std::uint32_t>(key.seed >> 32)},
+      : key_(split(key.seed)),
         counter_{static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32),
                  static_cast<std::uint32_t>(purpose) << 24, key.stream} {}
+
+  static constexpr int kRoom = 32;  // bits of a word that are used
+
+  // Bits that a draw below m uses up.
+  static int cost(std::uint32_t m) { return std::bit_width(m - 1); }
+
+  // The next digit of a fraction of 2^64 in radix m; the fraction keeps what is behind it.
+  static std::uint32_t digit(std::uint64_t& fraction, std::uint32_t m) {
+    const Wide product = static_cast<Wide>(fraction) * m;
+    fraction = static_cast<std::uint64_t>(product);
+    return static_cast<std::uint32_t>(product >> 64);
+  }
 
   // Uniform below m, m >= 1. Draws share one word of 64 bits as the digits of a mixed-radix
   // fraction until 32 bits are used up, which keeps the bias of each below 2^-32.
   std::uint32_t below(std::uint32_t m) {
-    const int cost = std::bit_width(m - 1);
-    if (cost > room_) {
-      refill();
+    if (cost(m) > room_) {
+      fraction_ = word();
+      room_ = kRoom;
     }
-    room_ -= cost;
-    const Wide product = static_cast<Wide>(fraction_) * m;
-    fraction_ = static_cast<std::uint64_t>(product);
-    return static_cast<std::uint32_t>(product >> 64);
+    room_ -= cost(m);
+    return digit(fraction_, m);
+  }
+
+  // The row's next word of 64 bits.
+  std::uint64_t word() {
+    second_ = !second_;
+    if (!second_) {
+      return next_;
+    }
+    const PhiloxCounter v = philox(counter_, key_);
+    ++counter_[2];
+    next_ = v[2] | std::uint64_t{v[3]} << 32;
+    return v[0] | std::uint64_t{v[1]} << 32;
   }
 
  private:
-  void refill() {
-    if (!second_) {
-      const PhiloxCounter v = philox(counter_, key_);
-      ++counter_[2];
-      fraction_ = v[0] | std::uint64_t{v[1]} << 32;
-      next_ = v[2] | std::uint64_t{v[3]} << 32;
-    } else {
-      fraction_ = next_;
-    }
-    second_ = !second_;
-    room_ = 32;
-  }
-
   PhiloxKey key_;
   PhiloxCounter counter_;
   std::uint64_t fraction_ = 0;

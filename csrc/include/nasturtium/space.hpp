@@ -89,8 +89,10 @@ struct Space {
   std::vector<std::uint32_t> attributes;    // decisions that the graph does not mention
   std::uint64_t name_hash = 0;
   bool conditional = false;  // some decision has a condition
-  // For each decision, whether a later decision's condition names it.
-  std::vector<std::uint8_t> is_parent;
+  // For each decision, packed for the inner loops: its number of options, whether it has
+  // conditions, whether a later decision's condition names it.
+  std::vector<std::uint32_t> counts;
+  std::vector<std::uint8_t> is_guarded, is_parent;
 
   std::size_t width() const { return decisions.size(); }
 };
@@ -112,7 +114,7 @@ inline bool holds(const Conditions& conditions, const std::uint8_t* code,
 // Writes one byte per decision: whether it is active. Values must be in range.
 inline void activity(const Space& space, const std::uint8_t* code, std::uint8_t* active) {
   for (std::size_t i = 0; i < space.width(); ++i) {
-    active[i] = holds(space.decisions[i].when, code, active);
+    active[i] = !space.is_guarded[i] || holds(space.decisions[i].when, code, active);
   }
 }
 
