@@ -13,7 +13,7 @@ from nasturtium.search.limits import explain
 __all__ = ["Found", "Fresh", "Mutation", "RandomCodes", "function_keys"]
 
 Found = tuple[Codes, str]
-BLOCK = 32
+LARGEST_BLOCK = 256
 
 
 def function_keys(space: Space, codes: Codes) -> list[str]:
@@ -94,13 +94,15 @@ class Fresh:
         to be enumerated), and UserError when the limits allow no code at all.
         """
         if not self.enumerated and not self._empty():
-            for _ in range(0, self.tries, BLOCK):
-                block = self.codes.peek(BLOCK)
+            drawn, size = 0, 4
+            while drawn < self.tries:
+                block = self.codes.peek(size)
                 for i, key in enumerate(function_keys(self.space, block)):
                     if self._may(block[i], key):
                         self.codes.taken += i + 1
                         return block[i], key
-                self.codes.taken += BLOCK
+                self.codes.taken += size
+                drawn, size = drawn + size, min(4 * size, LARGEST_BLOCK)
         return self._remaining()
 
     def mutant(self, make: Callable[[], Codes], *, tries: int = 64) -> Found | None:
