@@ -91,7 +91,7 @@ def write_onnx(path: Path, weight: Any, bias: Any, shape: tuple[int, ...]) -> No
         [
             numpy_helper.from_array(weight, "w"),
             numpy_helper.from_array(bias, "b"),
-            numpy_helper.from_array(np.float32([-3.0]), "fill"),
+            numpy_helper.from_array(np.array([-3.0], dtype=np.float32), "fill"),
         ],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
@@ -152,7 +152,7 @@ def test_csv_rows(tmp_path: Path, target: str, runtime: str) -> None:
     assert done.returncode == 0, done.stderr
     x = np.array([[7.25, 2, 0], [np.nan, -1, 1], [1, 1, np.nan]], np.float32)
     assert_lines(done.stdout, x, weight, bias, dataset.schema)
-    rows = [
+    rows: list[dict[str, object]] = [
         {"größe": "7,25", 'a "quoted" name': "two;\nlines", "fits": "no"},
         {"größe": None, 'a "quoted" name': "unseen", "fits": "YES"},
         {"größe": 1, 'a "quoted" name': "one", "fits": ""},

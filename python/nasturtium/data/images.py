@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from nasturtium.data import predict_template as reader
 from nasturtium.data.dataset import Dataset, Floats, check_size
 from nasturtium.data.schema import ImageFormat, Schema
 from nasturtium.data.targets import sort_names, target_as
-from nasturtium.errors import DataError, MissingExtra
+from nasturtium.errors import DataError
 
 PARTS = ("train", "training", "val", "valid", "validation", "test", "testing")
 GREY_MODES = ("1", "L", "LA", *reader.DEEP)
@@ -32,7 +31,6 @@ def load_folder(
 
     Raises:
         DataError: there are no such folders, or an image cannot be read.
-        MissingExtra: Pillow is absent.
     """
     if task == "regression":
         raise DataError(
@@ -133,17 +131,15 @@ def _format(files: Sequence[Path], max_side: int, notes: list[str]) -> ImageForm
 
 def _describe(file: Path) -> tuple[int, int, bool]:
     """Height, width and whether the mode has no color, from the file's head alone."""
+    from PIL import Image
+
     try:
-        pillow = importlib.import_module("PIL.Image")
-    except ModuleNotFoundError as error:
-        raise MissingExtra("Pillow", "images") from error
-    try:
-        with pillow.open(file) as opened:
+        with Image.open(file) as opened:
             width, height = opened.size
             if opened.getexif().get(ORIENTATION) in TURNED:
                 width, height = height, width
             return int(height), int(width), opened.mode in GREY_MODES
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(
             f"{file} cannot be read as an image: {str(error).splitlines()[0]}"
         ) from error

@@ -39,7 +39,7 @@ def load(
 
     Raises:
         DataError: what is wrong and what to do, in one line.
-        MissingExtra: an optional package is needed.
+        MissingExtra: a Parquet file, and pyarrow is absent.
     """
     path = Path(spec)
     if str(spec) in NAMED and not path.exists():

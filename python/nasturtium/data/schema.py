@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from nasturtium.data import predict_template as reader
 from nasturtium.data.predict_template import Array
-from nasturtium.errors import DataError, MissingExtra
+from nasturtium.errors import DataError
 
 ColumnKind = Literal["number", "boolean", "category"]
 Task = Literal["classification", "regression"]
@@ -171,7 +171,5 @@ def _checked(function: Callable[..., Array], *arguments: Any) -> Array:
     """Call a function of the stand-alone reader; its errors become the library's."""
     try:
         return function(*arguments)
-    except ModuleNotFoundError as error:
-        raise MissingExtra("Pillow", "images") from error
     except ValueError as error:
         raise DataError(str(error)) from error
