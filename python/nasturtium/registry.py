@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 KINDS = ("method", "space", "proxy", "benchmark")
+# What the caller of a factory supplies; a text may not.
+_CONTEXT = frozenset({"space", "seed", "allowed", "fidelities"})
 _MODULES = ("nasturtium.spaces", "nasturtium.search")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -140,7 +142,7 @@ def create(text: str, kind: str = "method", **context: Any) -> Any:
     free = {
         p.name
         for p in parameters.values()
-        if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in context
+        if p.kind is inspect.Parameter.KEYWORD_ONLY and p.name not in _CONTEXT
     }
     hints = typing.get_type_hints(make)
     for key, value in arguments.items():

@@ -115,15 +115,15 @@ def test_ctrl_c_exits_with_130():
     assert (process.returncode, out, err) == (130, "", "nasturtium: interrupted\n")
 
 
-def test_a_reader_that_goes_away_is_no_error():
+def test_a_reader_that_goes_away_gets_no_traceback():
     code = "import sys; from nasturtium.cli.app import run; sys.exit(run(['methods', '--json']))"
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None and process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == ""
-    assert process.wait(timeout=30) == 0
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=30) == 1
 
 
 def test_version_and_cmake_folder(capsys):
