@@ -12,6 +12,7 @@ from nasturtium.networks.ir import Net, NetBuilder
 from nasturtium.report import Predictions, ReportData, TrialRow
 
 Make = Callable[..., ReportData]
+FILES = frozenset({"predict.py", "model.py", "model.onnx"})
 
 
 def residual_net(blocks: int = 3) -> Net:
@@ -145,7 +146,7 @@ def classification(
         "stopped_by": "time",
     }  # fmt: skip
     result.update(changes)
-    return ReportData(result, tuple(rows), Predictions(y, y_pred), net)
+    return ReportData(result, tuple(rows), Predictions(y, y_pred), net, FILES)
 
 
 def regression(n: int = 3, **changes: Any) -> ReportData:
@@ -187,7 +188,7 @@ def regression(n: int = 3, **changes: Any) -> ReportData:
             },
         ],
     }  # fmt: skip
-    return ReportData(base | changes, tuple(rows), Predictions(y, y_pred), build.build())
+    return ReportData(base | changes, tuple(rows), Predictions(y, y_pred), build.build(), FILES)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from nasturtium.report import Predictions, ReportData, TrialRow
 from nasturtium.report.confusion import by_class, confusion, confusion_figure, in_words
-from nasturtium.report.content import by_rung, facts, flat, phases, table, warnings
+from nasturtium.report.content import by_rung, facts, flat, phases, table, usage, warnings
 from nasturtium.report.figures import anytime, learning_curves, pareto, time_bar, tradeoff
 from nasturtium.report.results import intervals_figure, residual_figures, result_figures
 
@@ -249,3 +249,12 @@ def test_warnings_say_what_was_not_done(make_classification: Make) -> None:
     said = " ".join(warnings(make_classification(3, baselines=[], exports={}, stopped_by="user")))
     for words in ("stopped by hand", "No baseline was run", "No exported file", "One split"):
         assert words in said
+
+
+def test_only_files_that_are_there_are_explained(make_classification: Make) -> None:
+    data = make_classification(3)
+    assert len(usage(data)) == 3
+    (snippet,) = usage(replace(data, files=frozenset({"model.py", "report.html"})))
+    compile(snippet.code, "snippet", "exec")
+    assert "torch.zeros(1, 1, 8, 8)" in snippet.code
+    assert usage(replace(data, files=frozenset())) == []

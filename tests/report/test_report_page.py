@@ -122,7 +122,9 @@ def test_all_trials_are_in_the_page_without_scripts(make_classification: Make) -
 
 def test_what_a_run_did_not_do_is_said(make_classification: Make) -> None:
     data = make_classification(0, baselines=[], latency_ms={}, seconds={}, exports={})
-    shown = "".join(Reader(compose(replace(data, predictions=None, network=None))).text)
+    shown = "".join(
+        Reader(compose(replace(data, predictions=None, network=None, files=frozenset()))).text
+    )
     for words in (
         "no baseline has been run",
         "The predictions on the test part were not saved.",
@@ -131,6 +133,7 @@ def test_what_a_run_did_not_do_is_said(make_classification: Make) -> None:
         "No trial has been recorded.",
         "The run recorded no times.",
         "No exported file was checked",
+        "No files were exported.",
     ):
         assert words in shown
 

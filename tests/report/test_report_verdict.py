@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nasturtium.report import ReportData
-from nasturtium.report.verdict import outcome, verdict
+from nasturtium.report.verdict import outcome, summary, verdict
 
 Make = Callable[..., ReportData]
 
@@ -111,3 +111,15 @@ def test_no_test_result_is_said(make_classification: Make) -> None:
     assert made.headline == (
         "The run has no test result yet. The best validation score so far is 0.9931."
     )
+
+
+def test_summary_counts_the_measured_baselines(
+    make_classification: Make, make_regression: Make
+) -> None:
+    assert summary(verdict(make_classification(3)).comparisons) == (
+        "Baselines measured: 3. The found network beats 2 and is level with 1."
+    )
+    assert summary(verdict(make_regression()).comparisons) == (
+        "Baselines measured: 1. The found network loses to 1."
+    )
+    assert summary(verdict(make_classification(3, baselines=[])).comparisons) == ""

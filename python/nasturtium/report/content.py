@@ -161,24 +161,24 @@ class Snippet:
 
 
 def usage(data: ReportData) -> list[Snippet]:
-    """How to use the files of the run."""
+    """How to use the files of the run; only of those that are there."""
     shape = [int(size) for size in data.get("data", "input_shape") or ()]
-    example = ", ".join(map(str, [1, *shape])) or "1, features"
+    example = ", ".join(map(str, [1, *shape]))
     file = "image.png" if len(shape) == 3 else "rows.csv"
-    return [
-        Snippet("Predict from raw files; this library is not needed", f"python predict.py {file}"),
-        Snippet(
+    snippets = {
+        "predict.py": Snippet(
+            "Predict from raw files; this library is not needed", f"python predict.py {file}"
+        ),
+        "model.py": Snippet(
             "PyTorch, from model.py and weights.safetensors",
-            "import torch\n"
-            "from safetensors.torch import load_file\n\n"
+            "import torch\n\n"
             "import model\n\n"
-            "network = model.Model().eval()\n"
-            'network.load_state_dict(load_file("weights.safetensors"))\n'
+            "network = model.load()\n"
             f"x = torch.zeros({example})  # raw values\n"
             "with torch.inference_mode():\n"
             "    output = network(x)",
         ),
-        Snippet(
+        "model.onnx": Snippet(
             "ONNX Runtime, from model.onnx",
             "import numpy as np\nimport onnxruntime\n\n"
             'session = onnxruntime.InferenceSession("model.onnx")\n'
@@ -186,7 +186,8 @@ def usage(data: ReportData) -> list[Snippet]:
             "name = session.get_inputs()[0].name\n"
             "output = session.run(None, {name: x})[0]",
         ),
-    ]
+    }
+    return [snippet for name, snippet in snippets.items() if name in data.files]
 
 
 def pairs(data: ReportData, *keys: str) -> list[tuple[str, str]]:

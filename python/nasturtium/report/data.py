@@ -65,12 +65,14 @@ class ReportData:
     """Everything on the page.
 
     ``result`` is the content of ``result.json``; what is missing there is missing on the page.
+    ``files`` are the names of the other files of the run, of which the page explains the use.
     """
 
     result: Mapping[str, Any]
     trials: tuple[TrialRow, ...] = ()
     predictions: Predictions | None = None
     network: Net | None = None
+    files: frozenset[str] = frozenset()
 
     @property
     def classification(self) -> bool:

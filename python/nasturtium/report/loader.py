@@ -52,6 +52,7 @@ def load(folder: str | Path) -> ReportData:
         trials=_with_costs(_trials(root / "study.db"), str(result.get("space")), network),
         predictions=_predictions(root / "predictions.npz", result.get("task")),
         network=network,
+        files=frozenset(path.name for path in root.iterdir() if path.is_file()),
     )
 
 

@@ -217,14 +217,14 @@ def p_text(p: float) -> str:
 
 
 def summary(comparisons: Sequence[Comparison]) -> str:
-    """One line that counts the outcomes; empty without a measured baseline."""
-    measured = [c for c in comparisons if c.outcome != "unmeasured"]
-    if not measured:
-        return ""
-    counts = [
-        f"{n} {word}"
-        for kind, word in (("better", "beaten"), ("level", "level"), ("worse", "better than it"))
-        if (n := sum(c.outcome == kind for c in measured))
+    """One sentence that counts the outcomes; empty without a measured baseline."""
+    clauses = [
+        f"{words} {n}"
+        for kind, words in (("better", "beats"), ("level", "is level with"), ("worse", "loses to"))
+        if (n := sum(c.outcome == kind for c in comparisons))
     ]
-    noun = "baseline" if len(measured) == 1 else "baselines"
-    return f"{len(measured)} {noun} measured: {', '.join(counts)}."
+    measured = sum(c.outcome != "unmeasured" for c in comparisons)
+    if not clauses:
+        return ""
+    said = clauses[0] if len(clauses) == 1 else f"{', '.join(clauses[:-1])} and {clauses[-1]}"
+    return f"Baselines measured: {measured}. The found network {said}."
