@@ -39,36 +39,14 @@ struct Plan {
   std::vector<std::uint32_t> starts;
 };
 
-// One code from its random words.
-template <typename Words>
-void draw_all(const Plan& plan, Words next, std::uint8_t* code) {
+// One code of a space without conditions.
+void draw_all(const Plan& plan, RowRandom& random, std::uint8_t* code) {
   const std::uint32_t* counts = plan.space.counts.data();
   for (std::size_t group = 0; group + 1 < plan.starts.size(); ++group) {
-    std::uint64_t fraction = next();
+    std::uint64_t fraction = random.word();
     for (std::size_t i = plan.starts[group]; i < plan.starts[group + 1]; ++i) {
       code[i] = static_cast<std::uint8_t>(RowRandom::digit(fraction, counts[i]));
     }
-  }
-}
-
-// Rows of a space without conditions and constraints. Where a row takes no more than one Philox
-// block, the blocks of several rows are computed together.
-void draw_rows(const Plan& plan, const Draws& draws, std::uint64_t begin, std::uint64_t end,
-               std::uint8_t* out) {
-  std::uint64_t row = begin;
-  if (plan.starts.size() <= 3) {
-    std::uint64_t words[2 * kPhiloxLanes];
-    for (; end - row >= kPhiloxLanes; row += kPhiloxLanes) {
-      row_words(draws.key, draws.start + row, Purpose::sample, words);
-      for (std::size_t i = 0; i < kPhiloxLanes; ++i) {
-        const std::uint64_t* word = words + 2 * i;
-        draw_all(plan, [&word] { return *word++; }, out + (row + i) * plan.width);
-      }
-    }
-  }
-  for (; row < end; ++row) {
-    RowRandom random(draws.key, draws.start + row, Purpose::sample);
-    draw_all(plan, [&random] { return random.word(); }, out + row * plan.width);
   }
 }
 
@@ -127,7 +105,7 @@ void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std:
   }
 }
 
-Status mutate_row(const Plan& plan, const Draws& draws, std::uint64_t row, const std::uint8_t* code,
+Status mutate_row(const Plan& plan, RowRandom random, std::uint64_t row, const std::uint8_t* code,
                   std::uint8_t* out, Scratch& scratch) {
   const Space& space = plan.space;
   std::uint8_t* active = scratch.before.data();
@@ -141,7 +119,6 @@ Status mutate_row(const Plan& plan, const Draws& draws, std::uint64_t row, const
       movable += active[i] && plan.space.counts[i] > 1;
     }
   }
-  RowRandom random(draws.key, draws.start + row, Purpose::mutate);
   for (int tries = 0; movable > 0 && tries < kMutateTries; ++tries) {
     std::memcpy(out, code, plan.width);
     if (!space.conditional && space.constraints.empty()) {
@@ -168,7 +145,7 @@ Status mutate_row(const Plan& plan, const Draws& draws, std::uint64_t row, const
   return {};
 }
 
-Status crossover_row(const Plan& plan, const Draws& draws, std::uint64_t row, const std::uint8_t* a,
+Status crossover_row(const Plan& plan, RowRandom random, std::uint64_t row, const std::uint8_t* a,
                      const std::uint8_t* b, std::uint8_t* out, Scratch& scratch) {
   const Space& space = plan.space;
   std::uint8_t* active_a = scratch.before.data();
@@ -183,7 +160,6 @@ Status crossover_row(const Plan& plan, const Draws& draws, std::uint64_t row, co
   }
   scratch.found.resize(plan.width);
   std::uint8_t* active = scratch.found.data();
-  RowRandom random(draws.key, draws.start + row, Purpose::crossover);
   for (int tries = 0; tries < kCrossoverTries; ++tries) {
     for (std::size_t i = 0; i < plan.width; ++i) {
       active[i] = !space.is_guarded[i] || holds(space.decisions[i].when, out, active);
@@ -219,14 +195,15 @@ Status bad_row(const Space& space, std::uint64_t row, const std::uint8_t* code) 
 Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint8_t* out) {
   const Plan plan(space);
   return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
-    if (!space.conditional && space.constraints.empty()) {
-      draw_rows(plan, draws, begin, end, out);
-      return Status{};
-    }
     std::vector<std::uint8_t> active(plan.width);
+    RowSource source(draws.key, Purpose::sample);
     for (std::uint64_t row = begin; row < end; ++row) {
-      RowRandom random(draws.key, draws.start + row, Purpose::sample);
+      RowRandom random = source.at(draws.start + row);
       std::uint8_t* code = out + row * plan.width;
+      if (!space.conditional && space.constraints.empty()) {
+        draw_all(plan, random, code);
+        continue;
+      }
       int tries = 0;
       do {
         if (tries++ == kSampleTries) {
@@ -245,9 +222,10 @@ Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std
   const Plan plan(space);
   return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
     Scratch scratch(plan.width);
+    RowSource source(draws.key, Purpose::mutate);
     for (std::uint64_t row = begin; row < end; ++row) {
-      Status s =
-          mutate_row(plan, draws, row, codes + row * plan.width, out + row * plan.width, scratch);
+      Status s = mutate_row(plan, source.at(draws.start + row), row, codes + row * plan.width,
+                            out + row * plan.width, scratch);
       if (!s.ok()) {
         return s;
       }
@@ -261,9 +239,11 @@ Status crossover(const Space& space, const Draws& draws, std::uint64_t n, const 
   const Plan plan(space);
   return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
     Scratch scratch(plan.width);
+    RowSource source(draws.key, Purpose::crossover);
     for (std::uint64_t row = begin; row < end; ++row) {
       const std::uint64_t at = row * plan.width;
-      Status s = crossover_row(plan, draws, row, a + at, b + at, out + at, scratch);
+      Status s =
+          crossover_row(plan, source.at(draws.start + row), row, a + at, b + at, out + at, scratch);
       if (!s.ok()) {
         return s;
       }

@@ -54,6 +54,14 @@ class RowRandom {
         counter_{static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32),
                  static_cast<std::uint32_t>(purpose) << 24, key.stream} {}
 
+  // With the row's first block at hand.
+  RowRandom(RandomKey key, std::uint64_t row, Purpose purpose, const std::uint64_t* first)
+      : RowRandom(key, row, purpose) {
+    words_ = {first[0], first[1]};
+    left_ = 2;
+    ++counter_[2];
+  }
+
   static constexpr int kRoom = 32;  // bits of a word that are used
 
   // Bits that a draw below m uses up.
@@ -79,23 +87,44 @@ class RowRandom {
 
   // The row's next word of 64 bits.
   std::uint64_t word() {
-    second_ = !second_;
-    if (!second_) {
-      return next_;
+    if (left_ == 0) {
+      const PhiloxCounter v = philox(counter_, key_);
+      ++counter_[2];
+      words_ = {v[0] | std::uint64_t{v[1]} << 32, v[2] | std::uint64_t{v[3]} << 32};
+      left_ = 2;
     }
-    const PhiloxCounter v = philox(counter_, key_);
-    ++counter_[2];
-    next_ = v[2] | std::uint64_t{v[3]} << 32;
-    return v[0] | std::uint64_t{v[1]} << 32;
+    return words_[2 - left_--];
   }
 
  private:
   PhiloxKey key_;
   PhiloxCounter counter_;
   std::uint64_t fraction_ = 0;
-  std::uint64_t next_ = 0;
+  std::array<std::uint64_t, 2> words_{};
+  std::size_t left_ = 0;
   int room_ = 0;
-  bool second_ = false;
+};
+
+// The RowRandom of consecutive rows, whose first blocks are computed together.
+class RowSource {
+ public:
+  RowSource(RandomKey key, Purpose purpose) : key_(key), purpose_(purpose) {}
+
+  RowRandom at(std::uint64_t row) {
+    if (!filled_ || row - base_ >= kPhiloxLanes) {
+      row_words(key_, row, purpose_, words_.data());
+      base_ = row;
+      filled_ = true;
+    }
+    return RowRandom(key_, row, purpose_, words_.data() + 2 * (row - base_));
+  }
+
+ private:
+  RandomKey key_;
+  Purpose purpose_;
+  std::uint64_t base_ = 0;
+  bool filled_ = false;
+  std::array<std::uint64_t, 2 * kPhiloxLanes> words_;
 };
 
 }  // namespace nasturtium
