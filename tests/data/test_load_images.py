@@ -127,6 +127,7 @@ def test_like_and_flat_folders(tmp_path: Path) -> None:
     test = load(tmp_path / "test", like=schema)
     assert test.y.tolist() == [1] and (test.x == 9).all() and test.x.shape == (1, 1, 6, 6)
     np.testing.assert_array_equal(read_inputs(tmp_path / "test" / "b", schema), test.x)
+    np.testing.assert_array_equal(read_inputs(tmp_path / "test", schema), test.x)
     np.testing.assert_array_equal(read_inputs(tmp_path / "test" / "b" / "one.png", schema), test.x)
 
 

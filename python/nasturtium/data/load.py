@@ -80,8 +80,8 @@ def read_inputs(spec: str | Path, schema: Schema) -> Floats:
     """New rows for a model, without targets, as float32 [N, C, H, W] or [N, F] in the sense of
     `schema`.
 
-    `spec` is a CSV or Parquet file, an `.npz` file with x, one image, or a folder of images (in the
-    order of the names).
+    `spec` is a CSV or Parquet file, an `.npz` file with x, one image, or a folder of images or of
+    folders of images (in the order of the names).
 
     Raises:
         DataError: it cannot be read that way.
@@ -96,7 +96,7 @@ def read_inputs(spec: str | Path, schema: Schema) -> Floats:
         with open_npz(path) as archive:
             return schema.encode_array(read_array(archive, "x", path))
     if schema.image is not None:
-        files = image_files(path) if path.is_dir() else [path]
+        files = _images_in(path) if path.is_dir() else [path]
         if not files or (path.is_file() and suffix not in reader.IMAGES):
             raise DataError(
                 f"{spec} holds no images ({', '.join(reader.IMAGES)}), which this model takes"
@@ -105,6 +105,12 @@ def read_inputs(spec: str | Path, schema: Schema) -> Floats:
     if suffix not in TABLES:
         raise DataError(f"{spec} is no table: give {_known()}")
     return schema.encode_cells(read_cells(path))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """The images of a folder, or those of its folders where it holds none itself."""
+    below = sorted(entry for entry in folder.iterdir() if entry.is_dir())
+    return image_files(folder) or [file for inner in below for file in image_files(inner)]
 
 
 def _digits(like: Schema | None) -> Dataset:

@@ -20,6 +20,7 @@ import importlib.util
 import io
 import json
 import math
+import runpy
 import sys
 import warnings
 import zipfile
@@ -112,19 +113,14 @@ def _category(text: str, codes: Mapping[str, float]) -> float:
 
 
 def encode_cells(cells: Mapping[str, Sequence[object]], schema: Mapping[str, Any]) -> Array:
-    """Raw columns (name -> the cells of all rows) as the float32 array [N, F] that the model "
-    "takes.
-    """
-    lacking = [column["name"] for column in schema["columns"] if column["name"] not in cells]
-    if lacking:
-        raise ValueError(f"the table lacks the column {lacking[0]!r} that the model was trained on")
-    return np.stack(
-        [
-            encode_column(cells[column["name"]], column, schema["decimal"])
-            for column in schema["columns"]
-        ],
-        axis=1,
-    )
+    """Raw columns (name -> the cells of all rows) as the array [N, F] that the model takes."""
+    encoded = []
+    for column in schema["columns"]:
+        name = column["name"]
+        if name not in cells:
+            raise ValueError(f"the table lacks the column {name!r} that the model was trained on")
+        encoded.append(encode_column(cells[name], column, schema["decimal"]))
+    return np.stack(encoded, axis=1)
 
 
 def encode_rows(rows: Sequence[Mapping[str, object]], schema: Mapping[str, Any]) -> Array:
@@ -349,12 +345,8 @@ def run_onnx(folder: Path, x: Array) -> Array:
 def run_torch(folder: Path, x: Array) -> Array:
     """The model's raw outputs [N, K] by model.py, in batches of 256."""
     torch = importlib.import_module("torch")
-    spec = importlib.util.spec_from_file_location("model", folder / "model.py")
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{folder / 'model.py'} cannot be read")
-    source = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(source)
-    model = source.load(str(folder / "weights.safetensors")).eval()
+    source = runpy.run_path(str(folder / "model.py"))
+    model = source["load"](str(folder / "weights.safetensors")).eval()
     with torch.inference_mode():
         parts = [model(torch.from_numpy(x[i : i + 256])).numpy() for i in range(0, len(x), 256)]
     return np.concatenate(parts).reshape(len(x), -1)

@@ -146,8 +146,8 @@ class Statistics:
 
 
 def preprocess_json(schema: Schema, statistics: Statistics) -> str:
-    """The text of `preprocess.json`: what raw rows mean, and what the model does with them "
-    "inside.
+    """The text of `preprocess.json`: what raw rows mean, and what the model does with them
+    inside.
     """
     value = {"version": VERSION, "schema": schema.to_json(), "statistics": statistics.to_json()}
     return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
