@@ -89,14 +89,7 @@ def from_arrays(
         values, image = _as_inputs(inputs, name, notes)
     else:
         values, image = like.encode_array(inputs), like.image
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or len(labels) != len(values):
-        raise DataError(
-            f"{name}: x holds {len(values)} rows and y has the shape {labels.shape}: one y for "
-            "each row is needed"
-        )
+    labels = _one_each(y, len(values), name)
     check_finite(values, name, image)
     if like is not None:
         encoded = target_as(labels.tolist(), like, name)
@@ -230,6 +223,18 @@ def _numeric(x: ArrayLike, name: str) -> NDArray[Any]:
             "or N x C x H x W"
         )
     return array
+
+
+def _one_each(y: ArrayLike, rows: int, name: str) -> NDArray[Any]:
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.shape != (rows,):
+        raise DataError(
+            f"{name}: x holds {rows} rows and y has the shape {labels.shape}: one y for each row "
+            "is needed"
+        )
+    return labels
 
 
 def _as_inputs(x: NDArray[Any], name: str, notes: list[str]) -> tuple[Floats, ImageFormat | None]:
