@@ -17,11 +17,11 @@ constexpr int kCrossoverTries = 100;
 struct Plan {
   explicit Plan(const Space& s) : space(s), width(s.width()) {
     int room = 0;
-    for (const std::uint32_t count : s.counts) {
-      choices += count > 1;
-      const int cost = RowRandom::cost(count);
+    for (std::size_t i = 0; i < width; ++i) {
+      choices += s.counts[i] > 1;
+      const int cost = RowRandom::cost(s.counts[i]);
       if (cost > room) {
-        starts.push_back(static_cast<std::uint32_t>(&count - s.counts.data()));
+        starts.push_back(static_cast<std::uint32_t>(i));
         room = RowRandom::kRoom;
       }
       room -= cost;

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hypothesis import strategies as st
+
 from nasturtium.errors import SpaceError
 from nasturtium.spaces import Choice, Graph, Space, at_least, at_most, connected, forbid
 from nasturtium.spaces.declare import Count, Forbid
@@ -259,7 +260,7 @@ def least_form(labels: list[Any], edges: dict[tuple[int, int], Any]) -> Any:
     names = [repr(name) for name in labels]
     level = [0] * n
     for _ in range(n):
-        for (s, d), _m in edges.items():
+        for s, d in edges:
             level[d] = max(level[d], level[s] + 1)
     invariant = [
         (

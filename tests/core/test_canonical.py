@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+
 from nasturtium import _core
 from nasturtium.errors import SpaceError
 
@@ -131,9 +132,7 @@ def hard() -> dict[str, tuple[int, Edges]]:
         for a, b in itertools.combinations(range(16), 2)
         if a // 4 == b // 4 or a % 4 == b % 4
     ]
-    paley = [
-        (a, b) for a, b in itertools.combinations(range(61), 2) if pow(b - a, 30, 61) == 1
-    ]
+    paley = [(a, b) for a, b in itertools.combinations(range(61), 2) if pow(b - a, 30, 61) == 1]
     return {
         "branches": (64, branches),
         "isolated": (64, []),

@@ -9,6 +9,7 @@ import pytest
 import space_twin as twin
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from nasturtium.encodings import (
     categorical,
     decode_categorical,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from nasturtium import _core
 from nasturtium.rng import Stream, derive, philox, words
 
@@ -53,7 +54,6 @@ def test_integers_equal_exact_arithmetic_and_fill_the_range() -> None:
     raw = Stream(1).words(5000).tolist()
     for width in (1, 2, 7, 1000, 2**31 + 11, 2**32):
         got = Stream(1).integers(5000, -3, width - 3)
-        # The product is cut after the high half's 32 bits; that is the floor of word * width / 2**64.
         assert got.tolist() == [(word * width >> 64) - 3 for word in raw]
     counts = np.bincount(Stream(2).integers(70_000, 0, 7), minlength=7)
     chi = float(((counts - 10_000) ** 2 / 10_000).sum())

@@ -15,8 +15,7 @@ _EDGES = ((1, 0), (2, 0), (2, 1), (3, 0), (3, 1), (3, 2))
 _FORM = "`|op~0|+|op~0|op~1|+|op~0|op~1|op~2|`"
 
 
-def _choice(dst: int, src: int) -> Choice:
-    return Choice(f"edge_{dst}_{src}", OPERATIONS)
+_CHOICES = {(dst, src): Choice(f"edge_{dst}_{src}", OPERATIONS) for dst, src in _EDGES}
 
 
 def _format(values: Mapping[str, Option]) -> str:
@@ -41,7 +40,7 @@ def _parse(body: str) -> dict[str, Option]:
         position += 1
         for src, item in enumerate(items):
             operation, tilde, source = item.partition("~")
-            values[f"edge_{dst}_{src}"] = parse_option(_choice(dst, src), operation, position)
+            values[f"edge_{dst}_{src}"] = parse_option(_CHOICES[dst, src], operation, position)
             if not tilde or source != str(src):
                 where = position + len(operation)
                 raise SpaceError(
@@ -81,12 +80,11 @@ def nb201() -> Space:
     graph = Graph(zero="none", identity=("skip_connect", "sum"), weightless="avg_pool_3x3")
     for node in range(4):
         graph.node(str(node), "sum")
-    choices = [_choice(dst, src) for dst, src in _EDGES]
-    for (dst, src), choice in zip(_EDGES, choices, strict=True):
+    for (dst, src), choice in _CHOICES.items():
         graph.edge(str(src), str(dst), choice)
     return Space(
         "nb201",
-        choices,
+        _CHOICES.values(),
         graph,
         formatter=_format,
         parser=_parse,

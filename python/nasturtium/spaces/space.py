@@ -38,8 +38,8 @@ class Space:
     Args:
         name: also the first word of every architecture's text form.
         decisions: in an order where conditions name earlier decisions.
-        graph: its labels mention decisions. A decision that it does not mention is an attribute:
-            its active value is part of every key.
+        graph: its labels and conditions mention decisions. A decision that it does not mention is
+            an attribute: its active value is part of every key.
         constraints: made by `forbid`, `at_most`, `at_least`, `connected`.
         formatter, parser: importable functions from active values to the part of the text form
             behind `name:` and back; without them it is `decision=value,...`.
@@ -57,12 +57,13 @@ class Space:
         >>> a, b, c = Choice("a", ops), Choice("b", ops), Choice("c", ops, when={"depth": 2})
         >>> graph = Graph(zero="none", identity=("skip", "sum"), weightless="pool")
         >>> graph = graph.node("in", "input").node("mid", "sum").node("out", "sum")
-        >>> graph = graph.edge("in", "mid", a).edge("mid", "out", b).edge("in", "out", c)
+        >>> graph = graph.edge("in", "mid", a).edge("mid", "out", b)
+        >>> graph = graph.edge("in", "out", c, when={"depth": 2})
         >>> space = Space("mine", [width, depth, a, b, c], graph)
         >>> codes = space.sample(1000, seed=1)
         >>> children = space.mutate(codes, seed=2)
         >>> space.size(), space.size("function")
-        (450, 222)
+        (450, 180)
         >>> print(space.parse("mine:width=32,depth=1,a=conv3,b=skip"))
         mine:width=32,depth=1,a=conv3,b=skip
     """
