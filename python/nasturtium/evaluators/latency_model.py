@@ -19,7 +19,7 @@ __all__ = ["LatencyModel", "layer_features"]
 
 FEWEST = 8
 FOLDS = 5
-RIDGE = 0.02  # relative to features scaled to at most 1 and latencies scaled to 1
+RIDGE = 0.005  # relative to features scaled to at most 1 and latencies scaled to 1
 _KINDS = {
     "batch_norm1d": "norm",
     "batch_norm2d": "norm",
