@@ -26,6 +26,7 @@ from nasturtium.search import (
 )
 from nasturtium.search.history import WORST
 from nasturtium.spaces import Choice, Space, nb201
+from nasturtium.testing import sign_test
 
 
 def test_a_tournament_is_won_by_the_best_with_the_known_probability():
@@ -34,6 +35,12 @@ def test_a_tournament_is_won_by_the_best_with_the_known_probability():
     wins = sum(tournament(range(10), 5, by=lambda i: i, stream=stream) == 9 for _ in range(2000))
     p = 1 - (1 - 1 / 10) ** 5
     assert abs(wins / 2000 - p) < 4 * math.sqrt(p * (1 - p) / 2000)
+
+
+def test_the_sign_test_against_closed_forms():
+    assert sign_test(np.arange(100.0) + 1, np.arange(100.0)) == 0.5**100
+    assert sign_test([1.0, 2.0, 3.0, 0.0], [0.0, 1.0, 3.0, 5.0]) == (3 + 1) / 8
+    assert sign_test([1.0], [1.0]) == 1.0
 
 
 def halving_by_sorting(scores, eta, rungs):

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from nasturtium import rng
 from nasturtium.errors import SpaceExhausted
 from nasturtium.search.base import Codes, Observation, Optimizer, Proposal, Space
 
-__all__ = ["Toy", "drive", "sign_test"]
+__all__ = ["Problem", "Toy", "drive", "sign_test"]
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,14 @@ class Toy:
         return Observation(number, proposal, "ok", scores[-1], {"params": params}, tuple(curve))
 
 
+class Problem(Protocol):
+    """Something that can be asked for the result of a proposal."""
+
+    def observe(self, number: int, proposal: Proposal) -> Observation: ...
+
+
 def drive(
-    optimizer: Optimizer, toy: Toy, *, trials: int, lag: int = 1, budget: float = math.inf
+    optimizer: Optimizer, problem: Problem, *, trials: int, lag: int = 1, budget: float = math.inf
 ) -> Iterator[Observation]:
     """Ask, evaluate and tell, proposal n being asked when results 0 … n - lag were told.
 
@@ -91,14 +98,14 @@ def drive(
         spent += math.prod(proposal.fidelity.values())
         if spent > budget:
             break
-        pending.append(toy.observe(number, proposal))
+        pending.append(problem.observe(number, proposal))
         number += 1
     yield from pending
 
 
 def sign_test(first: Sequence[float], second: Sequence[float]) -> float:
     """One-sided p-value that `first` is larger than `second`, pair by pair; ties are left out."""
-    wins = sum(a > b for a, b in zip(first, second, strict=True))
-    losses = sum(a < b for a, b in zip(first, second, strict=True))
+    wins = sum(bool(a > b) for a, b in zip(first, second, strict=True))
+    losses = sum(bool(a < b) for a, b in zip(first, second, strict=True))
     n = wins + losses
     return float(sum(math.comb(n, k) for k in range(wins, n + 1)) / 2**n)
