@@ -14,9 +14,10 @@ from sklearn.metrics import confusion_matrix, precision_score, recall_score
 
 from nasturtium.report import Predictions, ReportData, TrialRow
 from nasturtium.report.confusion import by_class, confusion, confusion_figure, in_words
-from nasturtium.report.content import by_rung, facts, flat, phases, table, usage, warnings
+from nasturtium.report.content import by_rung, facts, flat, phases, run_rows, table, usage, warnings
 from nasturtium.report.figures import anytime, learning_curves, pareto, time_bar, tradeoff
 from nasturtium.report.results import intervals_figure, residual_figures, result_figures
+from nasturtium.report.verdict import verdict
 
 Make = Callable[..., ReportData]
 
@@ -225,11 +226,12 @@ def test_rungs_sum_up_the_search_alone() -> None:
         trial(0, 0.5),
         trial(1, None, status="crashed"),
         trial(2, 0.6, fidelity={"epochs": 27}),
+        trial(3, 0.4, status="stopped"),
         trial(0, 0.9, study="random_search"),
     ]
     low, high = by_rung(rows)
-    assert (low.rung, low.trials, low.ok, low.failed, low.best, low.seconds) == (
-        "3 epochs", 2, 1, 1, "0.5000", 4.0,
+    assert (low.rung, low.trials, low.ok, low.failed, low.cut, low.best, low.seconds) == (
+        "3 epochs", 3, 1, 1, 1, "0.5000", 6.0,
     )  # fmt: skip
     assert (high.rung, high.trials, high.best) == ("27 epochs", 1, "0.6000")
 
@@ -258,3 +260,18 @@ def test_only_files_that_are_there_are_explained(make_classification: Make) -> N
     compile(snippet.code, "snippet", "exec")
     assert "torch.zeros(1, 1, 8, 8)" in snippet.code
     assert usage(replace(data, files=frozenset())) == []
+
+
+def test_unequal_training_is_said(make_classification: Make) -> None:
+    entry = {"name": "a net", "epochs": 1, "test_accuracy": 0.9, "measured": True}
+    data = make_classification(3, epochs=8, baselines=[entry])
+    said = " ".join(warnings(data))
+    assert "Trained for less than the found network (1 epoch against 8)" in said
+    assert verdict(data).comparisons[0].note == "Trained for 1 epoch."
+    equal = make_classification(3, epochs=1, baselines=[entry])
+    assert "Trained for less" not in " ".join(warnings(equal))
+
+
+def test_a_command_can_be_pasted_into_a_shell(make_classification: Make) -> None:
+    data = make_classification(3, command=["nasturtium", "search", "my data.csv"])
+    assert run_rows(data)[0] == ("command", "nasturtium search 'my data.csv'")

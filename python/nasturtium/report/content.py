@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nasturtium.report.data import RANDOM_SEARCH, ReportData, TrialRow, finite, title
+from nasturtium.report.data import RANDOM_SEARCH, ReportData, TrialRow, amount, finite, title
 from nasturtium.report.figures import Key, rungs
 from nasturtium.report.scales import compact, duration, minus
 
@@ -102,6 +103,7 @@ class RungRow:
     trials: int
     ok: int
     failed: int
+    cut: int
     best: str
     seconds: float
 
@@ -113,12 +115,14 @@ def by_rung(trials: Sequence[TrialRow]) -> list[RungRow]:
     for rung in rungs(own):
         here = [trial for trial in own if trial.rung == rung]
         scores = [score for trial in here if (score := trial.counted) is not None]
+        failed = sum(trial.status in _FAILED for trial in here)
         rows.append(
             RungRow(
                 rung=rung,
                 trials=len(here),
                 ok=len(scores),
-                failed=sum(trial.status in _FAILED for trial in here),
+                failed=failed,
+                cut=len(here) - len(scores) - failed,
                 best=minus(f"{max(scores):.4f}") if scores else "",
                 seconds=sum(trial.seconds or 0.0 for trial in here),
             )
@@ -196,6 +200,15 @@ def pairs(data: ReportData, *keys: str) -> list[tuple[str, str]]:
     ]
 
 
+def run_rows(data: ReportData) -> list[tuple[str, str]]:
+    """What repeats the run: its command, its seed, and what they chose."""
+    command = data.get("command")
+    if isinstance(command, Sequence) and not isinstance(command, str):
+        command = shlex.join(map(str, command))
+    rest = pairs(data, "seed", "space", "method", "epochs", "stopped_by", "version")
+    return ([("command", str(command))] if command else []) + rest
+
+
 def data_rows(data: ReportData) -> list[tuple[str, str]]:
     """What was searched on: sizes of the parts, shape of a sample, target."""
     described = data.get("data")
@@ -249,6 +262,14 @@ def warnings(data: ReportData) -> list[str]:
         for entry in data.baselines
         if not entry.get("measured", True)
     ]
+    mine = data.number("epochs")
+    for entry in data.baselines:
+        theirs = finite(entry.get("epochs"))
+        if mine is not None and theirs is not None and theirs < mine:
+            said.append(
+                f"Trained for less than the found network ({amount('epochs', theirs)} against "
+                f"{mine:,.0f}), which may flatter the comparison: {title(entry)}."
+            )
     held_out = data.number("data", "test")
     if held_out is not None and held_out < 200:
         said.append(f"The test part has only {held_out:.0f} samples: the intervals are wide.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from math import isfinite
 from typing import Any
 
@@ -43,7 +44,7 @@ class TrialRow:
     @property
     def rung(self) -> str:
         """The fidelity as text, such as ``9 epochs``."""
-        return ", ".join(f"{value} {name}" for name, value in self.fidelity.items()) or "full"
+        return ", ".join(starmap(amount, self.fidelity.items())) or "full"
 
     @property
     def counted(self) -> float | None:
@@ -114,6 +115,11 @@ class ReportData:
         """The entries of the baselines, in the result's order."""
         entries = self.get("baselines")
         return [entry for entry in entries or () if isinstance(entry, Mapping)]
+
+
+def amount(name: str, value: float) -> str:
+    """A number with what it counts: 9 epochs, 1 epoch."""
+    return f"{value:,.0f} {name.removesuffix('s') if value == 1 else name}"
 
 
 def title(entry: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nasturtium.report.data import ReportData, baseline_interval, finite, pair, title
+from nasturtium.report.data import ReportData, amount, baseline_interval, finite, pair, title
 from nasturtium.report.scales import compact, minus, percent, signed
 
 Outcome = Literal["better", "level", "worse", "unmeasured"]
@@ -154,7 +154,9 @@ def _compare(data: ReportData, entry: Mapping[str, Any]) -> Comparison:
     gap = "" if difference is None else _signed(data, difference)
     if gap and spread is not None:
         gap += f" ({_signed(data, spread[0])} to {_signed(data, spread[1])})"
-    note = str(entry.get("note") or "")
+    epochs = finite(entry.get("epochs"))
+    trained = "" if epochs is None else f"Trained for {amount('epochs', epochs)}."
+    note = " ".join(filter(None, [trained, str(entry.get("note") or "")]))
     return Comparison(
         name=title(entry),
         outcome=kind,
