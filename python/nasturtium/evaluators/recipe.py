@@ -41,11 +41,10 @@ class Recipe:
             raise UserError(f'optimizer {self.optimizer!r} is unknown; use "sgd" or "adamw"')
         if self.augment not in ("none", "affine", "flip_crop", "crop", "noise"):
             raise UserError(
-                f"augmentation {self.augment!r} is unknown; use none, affine, flip_crop, crop "
-                "or noise"
+                f"augment {self.augment!r} is unknown; use none, affine, flip_crop, crop or noise"
             )
         if not (math.isfinite(self.lr) and self.lr > 0):
-            raise UserError(f"the learning rate must be above 0, not {self.lr}")
+            raise UserError(f"the lr (the learning rate) must be above 0, not {self.lr}")
         if self.batch_size < 2:
             raise UserError(f"batch_size must be at least 2, not {self.batch_size}")
         for name in ("warmup", "label_smoothing", "cutout", "ema"):

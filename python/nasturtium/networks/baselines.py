@@ -58,7 +58,10 @@ def _basic_block(build: NetBuilder, h: str, name: str, width: int, stride: int) 
     build.add(f"{name}_conv2", "conv2d", out=width, kernel=3)
     branch = build.add(f"{name}_norm2", "batch_norm2d")
     if build.shape(h) != build.shape(branch):
-        build.add(f"{name}_shortcut", "conv2d", h, out=width, kernel=1, stride=stride)
+        if stride == 2:
+            # Every other pixel, as a strided 1x1 convolution reads them; see trainer._layout.
+            h = build.add(f"{name}_every2", "max_pool2d", h, kernel=1, stride=2, padding=0)
+        build.add(f"{name}_shortcut", "conv2d", h, out=width, kernel=1)
         h = build.add(f"{name}_shortcut_norm", "batch_norm2d")
     build.add(f"{name}_add", "add", (branch, h))
     return build.add(f"{name}_act2", "relu")

@@ -54,8 +54,14 @@ def _stem(build: NetBuilder, width: int, stride: int) -> str:
     build.add("stem_conv", "conv2d", out=width, kernel=3, stride=first)
     h = build.add("stem_norm", "batch_norm2d")
     if large and stride == 2:
-        h = build.add("stem_pool", "max_pool2d", kernel=2, stride=2, padding=0)
+        h = _halve(build, h, "stem_pool", "max_pool2d")
     return h
+
+
+def _halve(build: NetBuilder, h: str, name: str, op: str) -> str:
+    """Pooling by two; an odd side is padded, as a strided convolution pads it."""
+    odd = int(any(size % 2 for size in build.shape(h)[1:]))
+    return build.add(name, op, h, kernel=2 + odd, stride=2, padding=odd)
 
 
 def _reduce(build: NetBuilder, h: str, name: str, out: int, kind: str, activation: str) -> str:
@@ -66,13 +72,13 @@ def _reduce(build: NetBuilder, h: str, name: str, out: int, kind: str, activatio
         return build.add(f"{name}_norm", "batch_norm2d")
     if kind == "avg_pool":
         if stride == 2:
-            build.add(f"{name}_pool", "avg_pool2d", kernel=2, stride=2, padding=0)
+            _halve(build, f"{name}_act", f"{name}_pool", "avg_pool2d")
         build.add(f"{name}_conv", "conv2d", out=out, kernel=1)
         return build.add(f"{name}_norm", "batch_norm2d")
     build.add(f"{name}_conv", "conv2d", out=out, kernel=3)
     last = build.add(f"{name}_norm", "batch_norm2d")
     if stride == 2:
-        last = build.add(f"{name}_pool", "max_pool2d", kernel=2, stride=2, padding=0)
+        last = _halve(build, last, f"{name}_pool", "max_pool2d")
     return last
 
 
