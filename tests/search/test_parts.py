@@ -54,7 +54,7 @@ def halving_by_sorting(scores, eta, rungs):
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 4), st.integers(1, 40), st.randoms(use_true_random=False))
-def test_rungs_promote_at_least_what_synchronous_halving_does(eta, n, random):
+def test_rungs_agree_with_synchronous_halving_when_told_in_its_order(eta, n, random):
     # With one worker, and everything at the lowest rung told first, both rules agree.
     scores = [[random.randint(0, 6) for _ in range(n)] for _ in range(3)]
     rungs = Rungs([eta, eta])
