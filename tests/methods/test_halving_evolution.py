@@ -93,7 +93,7 @@ def test_what_failed_or_was_stopped_never_rises():
             for i, (p, s) in enumerate(zip(batch, statuses, strict=True))
         ]
     )
-    assert [p.origin for p in search.ask(3)][0] == "promotion of 3"
+    assert next(p.origin for p in search.ask(3)) == "promotion of 3"
     assert not any(p.origin.startswith("promotion") for p in search.ask(5))
 
 
