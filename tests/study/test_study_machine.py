@@ -1,3 +1,4 @@
+import gc
 import math
 import shutil
 import tempfile
@@ -111,6 +112,7 @@ class StudyMachine(RuleBasedStateMachine):
         self.late += [self.asked[number] for number in open_now]
         self.lost |= set(open_now)
         del self.study
+        gc.collect()  # tracebacks of expected errors hold it
         self.store.close()
         self.store = Store.open(self.folder / "study.db", "search")
         self.study = Study(self.store, Chain(5), seed=11, replay=replay)

@@ -103,9 +103,11 @@ class Loop:
                 self._renew()
         finally:
             if pool is not None:
-                with contextlib.suppress(StudyError):
-                    self._collect(pool, 0.0, interrupt)
-                pool.close()
+                try:
+                    with contextlib.suppress(StudyError):
+                        self._collect(pool, 0.0, interrupt)
+                finally:
+                    pool.close()
 
     def _collect(self, pool: Pool, seconds: float, interrupt: _Interrupt) -> None:
         for trial, outcome in pool.wait(seconds, interrupt.wake):
@@ -214,6 +216,7 @@ class _Interrupt:
         """Let the first Ctrl-C interrupt what runs here."""
         self._now = True
         try:
+            self.check()
             yield
         finally:
             self._now = False

@@ -119,6 +119,8 @@ class Pool:
 
     def close(self) -> None:
         """End all workers at once, and everything they have started."""
+        for worker in self._workers:  # first all signals: a second Ctrl-C may end the waiting
+            _signal(worker)
         for worker in self._workers:
             self._kill(worker)
         self._workers.clear()
@@ -131,7 +133,8 @@ class Pool:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         process = context.Process(target=serve, args=(theirs, os.getpid()), daemon=False)
-        with _environment(_THREADS):  # libraries read it when they load, so before the child runs
+        # Libraries read the environment when they load, so it must be there before the child runs.
+        with _environment(_THREADS), _no_interrupt():
             process.start()
         theirs.close()
         return _Worker(process, ours)
@@ -212,12 +215,9 @@ class Pool:
 
     def _kill(self, worker: _Worker) -> int:
         """Kill what is left of a worker's group, and return its exit code."""
-        if worker.ready and worker.process.pid:  # before, it may not lead a group of its own
-            with contextlib.suppress(OSError):
-                os.killpg(worker.process.pid, signal.SIGKILL)
+        _signal(worker)
+        if worker.ready:
             self._tell_guard("-", worker)
-        if worker.process.exitcode is None:
-            worker.process.kill()
         worker.process.join()
         code = worker.process.exitcode
         worker.connection.close()
@@ -229,6 +229,24 @@ class Pool:
         with contextlib.suppress(BrokenPipeError):
             self._guard.stdin.write(f"{sign}{worker.process.pid}\n")
             self._guard.stdin.flush()
+
+
+def _signal(worker: _Worker) -> None:
+    """Kill a worker and its group; before it is ready, it may not lead one."""
+    if worker.ready and worker.process.pid:
+        with contextlib.suppress(OSError):
+            os.killpg(worker.process.pid, signal.SIGKILL)
+    worker.process.kill()
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Hold Ctrl-C back, here and in a process that starts here, until it ignores it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
