@@ -10,8 +10,6 @@ namespace {
 constexpr std::size_t kMaxAutomorphisms = 512;
 constexpr std::size_t kStop = 0;
 
-std::uint64_t bit(std::size_t v) { return std::uint64_t{1} << v; }
-
 template <typename F>
 void for_each_bit(std::uint64_t set, F f) {
   for (; set != 0; set &= set - 1) {

@@ -9,7 +9,7 @@
 namespace nasturtium {
 namespace {
 
-constexpr std::uint64_t kGrain = 16384;
+constexpr std::uint64_t kEncodeGrain = 16384;
 
 }  // namespace
 
@@ -19,7 +19,7 @@ Status one_hot(const Space& space, std::uint64_t n, const std::uint8_t* codes, f
   for (const Decision& d : space.decisions) {
     columns += d.options.size();
   }
-  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, threads, kEncodeGrain, [&](std::uint64_t begin, std::uint64_t end) {
     std::vector<std::uint8_t> active(space.width());
     for (std::uint64_t row = begin; row < end; ++row) {
       const std::uint8_t* code = codes + row * space.width();
@@ -39,7 +39,7 @@ Status one_hot(const Space& space, std::uint64_t n, const std::uint8_t* codes, f
 
 Status categorical(const Space& space, std::uint64_t n, const std::uint8_t* codes,
                    std::int16_t* out, unsigned threads) {
-  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, threads, kEncodeGrain, [&](std::uint64_t begin, std::uint64_t end) {
     std::vector<std::uint8_t> active(space.width());
     for (std::uint64_t row = begin; row < end; ++row) {
       const std::uint8_t* code = codes + row * space.width();

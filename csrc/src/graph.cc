@@ -7,8 +7,6 @@ namespace {
 
 constexpr std::uint64_t kInactive = 0x9AE16A3B2F90404Full;
 
-std::uint64_t bit(std::size_t i) { return std::uint64_t{1} << i; }
-
 const Token* token_of(const Space& space, const LabelPart& part, const std::uint8_t* code,
                       const std::uint8_t* active) {
   if (part.decision < 0) {

@@ -11,7 +11,7 @@
 namespace nasturtium {
 namespace {
 
-constexpr std::uint64_t kGrain = 256;
+constexpr std::uint64_t kKeyGrain = 256;
 constexpr std::size_t kMaxString = std::size_t{1} << 16;
 constexpr std::uint64_t kInputMark = 0xD1B54A32D192ED03ull;
 constexpr std::uint64_t kOutputMark = 0xAEF17502108EF2D9ull;
@@ -186,7 +186,7 @@ Status keys(const Space& space, Convention convention, std::uint64_t n, const st
   if (strings && space.nodes.empty()) {
     return Status::fail(Code::limit, 0, "the string rules need a graph");
   }
-  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, threads, kKeyGrain, [&](std::uint64_t begin, std::uint64_t end) {
     KeyMaker maker(space, convention);
     for (std::uint64_t row = begin; row < end; ++row) {
       if (Status s = maker.make(row, codes + row * space.width(), out + 2 * row); !s.ok()) {
@@ -199,7 +199,7 @@ Status keys(const Space& space, Convention convention, std::uint64_t n, const st
 
 Status live_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
                  std::uint8_t* nodes, std::uint8_t* edges, unsigned threads) {
-  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, threads, kKeyGrain, [&](std::uint64_t begin, std::uint64_t end) {
     std::vector<std::uint8_t> active(space.width());
     LiveGraph graph;
     for (std::uint64_t row = begin; row < end; ++row) {

@@ -8,7 +8,7 @@
 namespace nasturtium {
 namespace {
 
-constexpr std::uint64_t kGrain = 16384;
+constexpr std::uint64_t kMoveGrain = 16384;
 constexpr int kSampleTries = 10000;
 constexpr int kMutateTries = 100;
 constexpr int kCrossoverTries = 100;
@@ -194,7 +194,7 @@ Status bad_row(const Space& space, std::uint64_t row, const std::uint8_t* code) 
 
 Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint8_t* out) {
   const Plan plan(space);
-  return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
     std::vector<std::uint8_t> active(plan.width);
     RowSource source(draws.key, Purpose::sample);
     for (std::uint64_t row = begin; row < end; ++row) {
@@ -220,7 +220,7 @@ Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint
 Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* codes,
               std::uint8_t* out) {
   const Plan plan(space);
-  return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
     Scratch scratch(plan.width);
     RowSource source(draws.key, Purpose::mutate);
     for (std::uint64_t row = begin; row < end; ++row) {
@@ -237,7 +237,7 @@ Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std
 Status crossover(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* a,
                  const std::uint8_t* b, std::uint8_t* out) {
   const Plan plan(space);
-  return parallel_rows(n, draws.threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
     Scratch scratch(plan.width);
     RowSource source(draws.key, Purpose::crossover);
     for (std::uint64_t row = begin; row < end; ++row) {
@@ -302,7 +302,7 @@ Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8
 
 Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes, std::uint8_t* out,
                   unsigned threads) {
-  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
     std::vector<std::uint8_t> active(space.width());
     for (std::uint64_t row = begin; row < end; ++row) {
       const std::uint8_t* code = codes + row * space.width();
@@ -314,7 +314,7 @@ Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes
 
 Status active_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
                    std::uint8_t* out, unsigned threads) {
-  return parallel_rows(n, threads, kGrain, [&](std::uint64_t begin, std::uint64_t end) {
+  return parallel_rows(n, threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
     for (std::uint64_t row = begin; row < end; ++row) {
       const std::uint8_t* code = codes + row * space.width();
       if (!well_formed(space, code, out + row * space.width())) {

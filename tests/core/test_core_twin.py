@@ -20,7 +20,7 @@ from nasturtium.errors import SpaceError
 from nasturtium.spaces import Space
 
 some = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -120,7 +120,7 @@ def partition(items: list[Any]) -> list[int]:
     return [first.setdefault(item, i) for i, item in enumerate(items)]
 
 
-@settings(some, max_examples=40)
+@settings(some, max_examples=30)
 @given(twin.spaces(max_decisions=5))
 def test_keys_give_the_partition_of_the_twin(space: Space) -> None:
     assert space.graph is not None

@@ -129,6 +129,8 @@ bool satisfies(const Space& space, const std::uint8_t* code, const std::uint8_t*
 
 std::uint64_t hash_text(std::string_view text, std::uint64_t seed);
 
+constexpr std::uint64_t bit(std::size_t i) { return std::uint64_t{1} << i; }
+
 // A bijective mix of 64 bits (the finalizer of MurmurHash3).
 constexpr std::uint64_t mix(std::uint64_t x) {
   x ^= x >> 33;
