@@ -48,7 +48,9 @@ def run_fold(fold: int, *, time: float, out: Path) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--time", type=float, default=180.0)
     parser.add_argument("--out", type=Path, default=Path("runs/bench-digits"))
     parser.add_argument("--folds", default="0,1,2,3,4")
@@ -85,7 +87,9 @@ def main() -> None:
         environment = results[0]["environment"]
         page = Path(__file__).parents[1] / "results" / "digits.csv"
         page.parent.mkdir(exist_ok=True)
-        head = f"# {environment['cpu']}, {environment['cores']} cores, torch {environment['torch']}, "
+        head = (
+            f"# {environment['cpu']}, {environment['cores']} cores, torch {environment['torch']}, "
+        )
         head += f"python {environment['python']}, {args.time:g} s a search, seconds {seconds}"
         page.write_text("\n".join([head, *rows]) + "\n")
 

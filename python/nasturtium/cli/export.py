@@ -20,8 +20,16 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="folder of a run", s
 def export(
     folder: Folder,
     format: Annotated[str, typer.Option(help="source, onnx or torch-export")] = "source",
-    trial: Annotated[int | None, typer.Option(help="a trial other than the found one; it is trained first", show_default=False)] = None,
-    out: Annotated[Path | None, typer.Option(help="folder to write to  [default: DIR, or DIR/trial-N]", show_default=False)] = None,
+    trial: Annotated[
+        int | None,
+        typer.Option(
+            help="a trial other than the found one; it is trained first", show_default=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="folder to write to  [default: DIR, or DIR/trial-N]", show_default=False),
+    ] = None,
 ) -> None:
     """Write the network of the run in DIR as files that need nothing of this library."""
     from nasturtium.job import export_run
@@ -29,13 +37,18 @@ def export(
     if format not in FORMATS:
         raise UserError(f"unknown --format {format!r}: {nearest(format, FORMATS)}")
     for path in export_run(folder, format=format, trial=trial, out=out):
-        print(path)
+        typer.echo(path)
 
 
 @app.command()
 def predict(
     folder: Folder,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="a CSV file, an image, or an .npz with x", show_default=False)],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="a CSV file, an image, or an .npz with x", show_default=False
+        ),
+    ],
 ) -> None:
     """Print a prediction for each row or image of FILE: class and probability, or the value."""
     script = folder / "predict.py"
@@ -45,5 +58,7 @@ def predict(
         raise UserError(f"there is no file {file}")
     done = subprocess.run([sys.executable, str(script), str(file)], capture_output=True, text=True)
     if done.returncode:
-        raise UserError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "it failed")
-    print(done.stdout, end="")
+        raise UserError(
+            done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "it failed"
+        )
+    typer.echo(done.stdout, nl=False)

@@ -13,7 +13,9 @@ from nasturtium.errors import UserError
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder of a run", show_default=False)],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="folder of a run", show_default=False)
+    ],
 ) -> None:
     """Write report.html of the run in DIR anew and print its path."""
     from nasturtium.report import render
@@ -21,4 +23,4 @@ def report(
     if not (folder / "result.json").is_file():
         hint = "; continue it with nasturtium search ... --resume" if folder.is_dir() else ""
         raise UserError(f"{folder} holds no finished run{hint}")
-    print(render(folder))
+    typer.echo(render(folder))

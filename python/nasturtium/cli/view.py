@@ -18,7 +18,9 @@ PLAIN_EVERY = 5.0  # seconds between two plain lines about trials
 
 def view(console: Console, *, quiet: bool = False) -> PlainView | LiveView:
     """The view that suits `console`."""
-    return LiveView(console) if console.is_terminal and not quiet else PlainView(console, quiet=quiet)
+    return (
+        LiveView(console) if console.is_terminal and not quiet else PlainView(console, quiet=quiet)
+    )
 
 
 class PlainView(Progress):
@@ -64,7 +66,9 @@ class LiveView(Progress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._live = Live(console=console, refresh_per_second=8, transient=True, get_renderable=self._draw)
+        self._live = Live(
+            console=console, refresh_per_second=8, transient=True, get_renderable=self._draw
+        )
         self._phase = "starting"
         self._ends: float | None = None
         self._run_ends: float | None = None
@@ -100,10 +104,14 @@ class LiveView(Progress):
         head = Text(self._phase, style="bold")
         for label, ends in (("phase", self._ends), ("run", self._run_ends)):
             if ends is not None:
-                head.append(f"   {label}: {max(0.0, ends - time.monotonic()):.0f} s left", style="dim")
+                head.append(
+                    f"   {label}: {max(0.0, ends - time.monotonic()):.0f} s left", style="dim"
+                )
         table = Table(box=None, padding=(0, 2), show_header=bool(self._rows))
         for name in ("trial", "fidelity", "status", "score", "best"):
-            table.add_column(name, justify="right" if name in ("trial", "score", "best") else "left")
+            table.add_column(
+                name, justify="right" if name in ("trial", "score", "best") else "left"
+            )
         for row in self._rows:
             table.add_row(
                 str(row.number), row.fidelity, row.status, _number(row.score), _number(row.best)

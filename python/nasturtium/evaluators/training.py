@@ -12,7 +12,7 @@ import numpy as np
 from nasturtium.errors import DataError
 from nasturtium.evaluators.base import Result
 from nasturtium.evaluators.recipe import Recipe
-from nasturtium.networks import for_space, module
+from nasturtium.networks import cost, for_space, module
 from nasturtium.spaces import Architecture
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class TrainingEvaluator:
         rows = held.order[: fidelity.get("rows", len(held.order))]
         x, y = (held.x, held.y) if len(rows) == len(held.x) else (held.x[rows], held.y[rows])
         net = for_space(self.space)(arch, tuple(x.shape[1:]), self.outputs)
+        spent = cost(net)
+        size = {"params": float(spent.params), "macs": float(spent.macs)}
         done = fit(
             module(net, seed=seed),
             x,
@@ -99,12 +101,13 @@ class TrainingEvaluator:
             return Result(
                 done.status,
                 None if done.score is None else done.score * scale,
-                {name: value * scale for name, value in done.values.items()},
+                {name: value * scale for name, value in done.values.items()} | size,
                 tuple(score * scale for score in done.curve),
                 done.seconds,
                 detail,
             )
-        return Result(done.status, done.score, done.values, done.curve, done.seconds, detail)
+        values = {**done.values, **size}
+        return Result(done.status, done.score, values, done.curve, done.seconds, detail)
 
 
 @dataclass(frozen=True, slots=True)

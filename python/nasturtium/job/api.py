@@ -51,8 +51,12 @@ def search(
     """
     if evaluate is not None:
         if space is None or isinstance(space, str) or x is not None or y is not None:
-            raise UserError("search(space=..., evaluate=...) takes a Space and a function, and no x and y")
-        return search_function(space, evaluate, time=_seconds(time), trials=trials, out=out, **options)
+            raise UserError(
+                "search(space=..., evaluate=...) takes a Space and a function, and no x and y"
+            )
+        return search_function(
+            space, evaluate, time=_seconds(time), trials=trials, out=out, **options
+        )
     if x is None or y is None:
         raise UserError("give x and y, or space= and evaluate=")
     limit = _seconds(time)
@@ -112,8 +116,8 @@ def run_search(
     """Run the main job to its end, or take up the run in `folder`.
 
     Args:
-        folder: where everything goes; None makes a temporary folder that lives as long as the `Run`.
-        explicit: on a resume, what the user asked for this time; only `time` and `trials` may differ.
+        folder: where everything goes; None makes a temporary one that lives as long as the `Run`.
+        explicit: on a resume, what is asked for this time; only `time` and `trials` may differ.
         command: how the run was started, for the report.
         dataset, parts: data and split from Python instead of those that `config` names.
 

@@ -28,7 +28,7 @@ class Clock:
 
 
 def seconds_used(record: Path) -> float:
-    """Seconds of all sessions in a record: each lasted until the last thing that was written in it."""
+    """Seconds of all sessions in a record: each lasted until the last thing written in it."""
     begun: list[float] = []
     stamps: list[float] = []
     for name in Store.studies(record):

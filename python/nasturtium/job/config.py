@@ -109,7 +109,7 @@ class SearchConfig:
         return cls(**data)
 
     def resumed_with(self, given: Mapping[str, Any]) -> SearchConfig:
-        """This stored configuration with the limits of `given`, which may only extend the run.
+        """The stored configuration with the limits of `given`, which may only extend the run.
 
         Raises:
             UserError: `given` changes anything that the record depends on.

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from nasturtium.errors import UserError
 from nasturtium.evaluators import Result
 from nasturtium.evaluators.recipe import Recipe
@@ -43,9 +45,7 @@ class Contestant:
     seconds: float | None = None
     file: str | None = None
 
-    def module(
-        self, input_shape: Sequence[int], outputs: int, *, seed: int = 0
-    ) -> torch.nn.Module:
+    def module(self, input_shape: Sequence[int], outputs: int, *, seed: int = 0) -> torch.nn.Module:
         """The network with its initial weights."""
         from nasturtium.networks import module
 
@@ -76,10 +76,11 @@ class FinalEvaluator:
         import torch
 
         from nasturtium.evaluators.trainer import fit
-        from nasturtium.export.weights import write_weights
+        from nasturtium.export import weights
 
         contestant = self.contestants[str(arch.values["network"])]
         begun = time.monotonic()
+        torch.set_num_threads(1)
         x, y = self.arrays.everything()
         torch.manual_seed(seed)  # the initial weights of a user's own network
         module = contestant.module(x.shape[1:], self.arrays.outputs, seed=seed)
@@ -98,7 +99,7 @@ class FinalEvaluator:
         seconds = time.monotonic() - begun
         if done.status != "ok":
             return Result(done.status, None, {}, seconds=seconds, detail="final training failed")
-        write_weights(
+        weights.write_weights(
             weights_path(self.folder, contestant.name),
             module.state_dict(),
             metadata={"network": contestant.name},
@@ -108,12 +109,14 @@ class FinalEvaluator:
 
 
 class Listed:
-    """The optimizer that proposes a given list of networks, one after the other, and learns nothing."""
+    """The optimizer that proposes a given list of networks in order and learns nothing."""
 
     def __init__(self, contestants: Sequence[Contestant]) -> None:
         self.space = Space("contestants", [Choice("network", tuple(c.name for c in contestants))])
         self._left = [
-            Proposal(self.space.architecture([i]), {"epochs": c.epochs}, c.kind)
+            Proposal(
+                self.space.architecture(np.array([i], dtype=np.uint8)), {"epochs": c.epochs}, c.kind
+            )
             for i, c in enumerate(contestants)
         ]
         self._asked = 0
@@ -153,7 +156,9 @@ def user_network(reference: str, input_shape: Sequence[int], outputs: int) -> to
     path_text, _, name = reference.rpartition(":")
     path = Path(path_text)
     if not path_text or not path.is_file():
-        raise UserError(f"--baseline {reference}: write it as FILE.py:ClassName, with an existing file")
+        raise UserError(
+            f"--baseline {reference}: write it as FILE.py:ClassName, with an existing file"
+        )
     spec = importlib.util.spec_from_file_location(f"_nasturtium_baseline_{path.stem}", path)
     assert spec is not None and spec.loader is not None
     file_module = importlib.util.module_from_spec(spec)
@@ -173,5 +178,7 @@ def user_network(reference: str, input_shape: Sequence[int], outputs: int) -> to
     except Exception as error:  # the user's class may raise anything
         raise UserError(f"--baseline {reference}: {name} does not run: {error}") from error
     if shape != (2, outputs):
-        raise UserError(f"--baseline {reference}: {name} returns {shape} for 2 rows, not (2, {outputs})")
+        raise UserError(
+            f"--baseline {reference}: {name} returns {shape} for 2 rows, not (2, {outputs})"
+        )
     return network  # type: ignore[no-any-return]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.metadata
 import importlib.util
 import json
@@ -16,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nasturtium.errors import MissingExtra
+from nasturtium.export import weights
 from nasturtium.export.files import write_atomic
-from nasturtium.export.weights import read_weights
 from nasturtium.job.boosting import fit_boosting, predict_boosting
 from nasturtium.job.finals import Contestant
 from nasturtium.job.folder import RESULT
@@ -55,7 +54,9 @@ def predictors(job: Job, contestants: dict[str, Contestant]) -> dict[str, Predic
     return found
 
 
-def test(job: Job, everyone: dict[str, Predictor]) -> tuple[npt.NDArray[Any], dict[str, Predictions]]:
+def test(
+    job: Job, everyone: dict[str, Predictor]
+) -> tuple[npt.NDArray[Any], dict[str, Predictions]]:
     """Open the test part once; nothing without one."""
     if job.task.parts.test.size == 0:
         return np.zeros(0), {}
@@ -77,12 +78,12 @@ def export(job: Job, found: Architecture) -> dict[str, Any]:
             job.task.lower(found),
             job.task.statistics,
             job.task.dataset.schema,
-            read_weights(job.folder / "work" / "found.safetensors"),
+            weights.read_weights(job.folder / "work" / "found.safetensors"),
             x[:SAMPLES],
             formats=formats,
             architecture=str(found),
         )
-    return summary.to_json()
+    return {**summary.checks.to_json(), "rows": summary.checks.rows, "files": list(summary.files)}
 
 
 def latency(job: Job) -> dict[str, Any]:
@@ -96,16 +97,14 @@ def latency(job: Job) -> dict[str, Any]:
     with job.phase("latency"):
         for name, file in (("torch", "model.py"), ("onnxruntime", "model.onnx")):
             if (job.folder / file).is_file():
-                measured[name] = dataclasses.asdict(measure(job.folder / file, example))
+                measured[name] = measure(job.folder / file, example).to_json()
     limit = job.config.max_latency_ms
-    if limit is not None and measured["torch"]["median_ms"] > limit:
+    if limit is not None and measured["torch"]["median"] > limit:
         job.progress.note(
-            f"the measured latency {measured['torch']['median_ms']:.3g} ms is above the limit of "
+            f"the measured latency {measured['torch']['median']:.3g} ms is above the limit of "
             f"{limit:g} ms: what limits the search is predicted"
         )
-    return {
-        name: {k.removesuffix("_ms"): v for k, v in values.items()} for name, values in measured.items()
-    }
+    return measured
 
 
 def result_of(
@@ -239,8 +238,8 @@ def _estimated_random(job: Job, found: TrialRecord) -> list[dict[str, Any]]:
             "measured": False,
             "validation_score": expected,
             "difference_validation": ahead,
-            "verdict": f"At {epochs} epochs the search's best validation score is {ahead:+.4f} against "
-            "the estimate for random search.",
+            "verdict": f"At {epochs} epochs the search's best validation score is {ahead:+.4f} "
+            "against the estimate for random search.",
             "note": f"Estimated, not run: the expected best of {draws:.0f} draws from the "
             f"{len(scores[epochs])} random trials of this run at {epochs} epochs.",
         }
@@ -280,7 +279,7 @@ def _counts(job: Job) -> dict[str, Any]:
 
 
 def _environment(job: Job) -> dict[str, Any]:
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("nasturtium", "torch", "numpy", "scikit-learn", "onnx", "onnxruntime"):
         try:
             versions[package] = importlib.metadata.version(package)
@@ -291,7 +290,9 @@ def _environment(job: Job) -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
         "device": job.device,
         "workers": job.config.workers,
     }

@@ -30,7 +30,9 @@ def check_folder(folder: Path, *, resume: bool, overwrite: bool) -> None:
             raise UserError(f"{folder} cannot be written: choose another folder with --out")
         return
     if has_run and not overwrite:
-        raise RunExists(f"{folder} holds a run: continue it with --resume or replace it with --overwrite")
+        raise RunExists(
+            f"{folder} holds a run: continue it with --resume or replace it with --overwrite"
+        )
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file: choose another folder with --out")
     if folder.is_dir() and not has_run and any(folder.iterdir()):
@@ -47,4 +49,6 @@ def make_folder(folder: Path, *, overwrite: bool) -> None:
             shutil.rmtree(folder)
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}: choose another with --out") from error
+        raise UserError(
+            f"{folder} cannot be written: {error.strerror}: choose another with --out"
+        ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 import time as clock
@@ -74,15 +75,14 @@ def search_function(
             )
             study = Study(store, optimizer, seed=seed, space=space, lag=max(1, 2 * workers))
             ends = None if time is None else clock.monotonic() + time
-            try:
+            # A space that runs out is no failure: the best of all its architectures is the answer.
+            with contextlib.suppress(SpaceExhausted):
                 study.run(
                     FunctionEvaluator(evaluate),
                     workers=workers,
                     trials=trials,
                     until=None if ends is None else lambda: clock.monotonic() >= ends,
                 )
-            except SpaceExhausted:
-                pass  # every architecture was tried: the best of them is the answer
             best = study.best()
             records = tuple(study.trials())
     if best is None or best.score is None:

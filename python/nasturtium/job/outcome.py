@@ -16,7 +16,7 @@ from nasturtium.job.tensors import Arrays
 
 
 class Run:
-    """A finished run: `folder` with its files, `result` as in result.json, and the network to use."""
+    """A finished run: `folder` with its files, `result` as in result.json, and the network."""
 
     def __init__(
         self,
@@ -52,7 +52,8 @@ class Run:
         predictions = self.predict_numbers(x)
         if self._arrays.task == "regression":
             return predictions.labels
-        return self.classes_[predictions.labels]
+        names: npt.NDArray[Any] = self.classes_[predictions.labels]
+        return names
 
     def predict_proba(self, x: ArrayLike) -> npt.NDArray[np.float64]:
         """Class probabilities [N, classes]; raises `UserError` for a regression."""
@@ -64,16 +65,22 @@ class Run:
     def summary(self) -> str:
         """A few lines: the found network, its test score, the verdicts, where the files are."""
         result = self.result
-        lines = [f"{result['architecture']}", f"{result['params']:,} parameters, {result['macs']:,} MACs"]
+        lines = [
+            f"{result['architecture']}",
+            f"{result['params']:,} parameters, {result['macs']:,} MACs",
+        ]
         if "test_accuracy" in result:
             low, high = result["test_accuracy_interval"]
             lines.append(
-                f"test accuracy {result['test_accuracy']:.4f} (95 % interval {low:.4f} to {high:.4f}, "
+                f"test accuracy {result['test_accuracy']:.4f} "
+                f"(95 % interval {low:.4f} to {high:.4f}, "
                 f"{result['data']['test']} samples)"
             )
         if "test_rmse" in result:
             low, high = result["test_rmse_interval"]
-            lines.append(f"test RMSE {result['test_rmse']:.6g} (95 % interval {low:.6g} to {high:.6g})")
+            lines.append(
+                f"test RMSE {result['test_rmse']:.6g} (95 % interval {low:.6g} to {high:.6g})"
+            )
         for name, measured in result["latency_ms"].items():
             lines.append(f"latency {measured['median']:.3f} ms ({name}, batch 1, one thread)")
         for name, difference in result["exports"].items():

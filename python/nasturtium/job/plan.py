@@ -30,6 +30,7 @@ BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 SEARCH_SHARE = {"quick": 0.60, "none": 0.60, "full": 0.34}  # of the time that is free to divide
 EXPORT_SECONDS = 14.0
 CLOSING_SECONDS = 6.0  # starting workers, test, latency, report
+_UNBOUNDED = 2**62
 CONTENTION = 1.2  # two processes share caches and memory: each is slower than alone
 
 
@@ -57,7 +58,10 @@ class Plan:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        values: dict[str, Any] = dict(data)
+        for name in ("rungs", "step_seconds"):
+            values[name] = tuple(values[name])
+        return cls(**values)
 
     def epoch_seconds(self, macs: int, rows: int) -> float:
         """Predicted seconds of one epoch over `rows` rows."""
@@ -137,18 +141,21 @@ def plan_time(
         step_seconds=(a, b),
         batch_size=recipe.batch_size,
     )
-    limit = _affordable_macs(draft, final, final_rows, FINAL_EPOCHS[0], _macs(nets[len(nets) // 10]))
-    if config.max_macs is not None:
-        limit = min(limit, config.max_macs)
+    limit = _affordable_macs(
+        draft, final, final_rows, FINAL_EPOCHS[0], _macs(nets[len(nets) // 10])
+    )
+    limit = min(limit, config.max_macs or _UNBOUNDED)
     typical = float(np.median([m for m in map(_macs, nets) if m <= limit]))
     return _with_rungs(draft, config, max_macs=limit, macs=int(typical))
 
 
-def measure_steps(task: Task, recipe: Recipe, nets: list[Any], *, device: str) -> tuple[float, float]:
+def measure_steps(
+    task: Task, recipe: Recipe, nets: list[Any], *, device: str
+) -> tuple[float, float]:
     """Least-squares `(a, b)` of the seconds of a training step, `a + b * macs`, both at least 0."""
     from nasturtium.evaluators.trainer import fit
     from nasturtium.networks import module
-    from nasturtium.networks.preprocess import Preprocess, as_tensors
+    from nasturtium.networks.preprocess import as_tensors
 
     steps = 6
     rows = task.parts.train[: steps * recipe.batch_size]
@@ -156,7 +163,17 @@ def measure_steps(task: Task, recipe: Recipe, nets: list[Any], *, device: str) -
     seconds, macs = [], []
     for net in nets:
         begun = time.perf_counter()
-        fit(module(net), x, y, recipe, task=task.kind, outputs=task.outputs, epochs=1, seed=0, device=device)
+        fit(
+            module(net),
+            x,
+            y,
+            recipe,
+            task=task.kind,
+            outputs=task.outputs,
+            epochs=1,
+            seed=0,
+            device=device,
+        )
         seconds.append((time.perf_counter() - begun) / math.ceil(len(rows) / recipe.batch_size))
         macs.append(float(_macs(net)))
     return _line(np.array(macs), np.array(seconds))
@@ -183,7 +200,12 @@ def _with_rungs(draft: Plan, config: SearchConfig, *, max_macs: int, macs: int) 
     wanted = 3 * CONFIGURATIONS / 4
     if epochs < wanted:
         rows = max(min(rows, 20 * draft.batch_size), int(rows * epochs / wanted))
-    return dataclasses.replace(draft, rungs=_rungs(lowest, top), rows=rows, max_macs=max_macs)
+    return dataclasses.replace(
+        draft,
+        rungs=_rungs(lowest, top),
+        rows=rows,
+        max_macs=None if max_macs >= _UNBOUNDED else max_macs,
+    )
 
 
 def _rungs(lowest: int, top: int) -> tuple[int, ...]:
@@ -193,7 +215,7 @@ def _rungs(lowest: int, top: int) -> tuple[int, ...]:
 def _affordable_macs(plan: Plan, seconds: float, rows: int, epochs: int, least: int) -> int:
     a, b = plan.step_seconds
     if b == 0:
-        return 2**62
+        return _UNBOUNDED
     step = seconds / (epochs * math.ceil(rows / plan.batch_size) * CONTENTION)
     return max(least, int((step - a) / b))
 

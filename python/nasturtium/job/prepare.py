@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,11 +15,12 @@ from nasturtium.errors import NasturtiumError, UserError
 from nasturtium.job.config import SearchConfig
 from nasturtium.networks import Cost, Net, baselines, cost, for_space
 from nasturtium.rng import derive
-from nasturtium.search import Codes, Limit, Limits
+from nasturtium.search import Limit, Limits
+from nasturtium.search.base import Codes
 from nasturtium.spaces import Architecture, Space
 
 if TYPE_CHECKING:
-    from nasturtium.evaluators.latency import LatencyModel
+    from nasturtium.evaluators.latency_model import LatencyModel
 
 Floats = npt.NDArray[np.float64]
 SPACE_OF = {"image": "image_cell", "table": "residual_mlp"}
@@ -63,14 +63,17 @@ class Task:
         return baselines.plain_mlp(self.net_input, self.outputs)
 
     def fingerprint(self) -> str:
-        """A hash of the values and the split: a resumed run must find the same data."""
+        """A hash of all values but the test labels: a resumed run must find the same data."""
         digest = hashlib.sha256()
-        for array in (self.dataset.x, self.dataset.y, self.parts.train, self.parts.validation):
+        seen = np.concatenate([self.parts.train, self.parts.validation])
+        for array in (self.dataset.x, self.dataset.y[seen], seen):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
 
-def prepare(config: SearchConfig, *, dataset: Dataset | None = None, parts: Split | None = None) -> Task:
+def prepare(
+    config: SearchConfig, *, dataset: Dataset | None = None, parts: Split | None = None
+) -> Task:
     """Load and split the data of `config`, or take those given, and choose space and limits.
 
     Raises:
@@ -92,7 +95,9 @@ def prepare(config: SearchConfig, *, dataset: Dataset | None = None, parts: Spli
     )
     outputs = dataset.schema.outputs
     _check_space(space, net_input, outputs)
-    task = Task(dataset, parts, statistics, space, net_input, outputs, metric, config.max_params or 0)
+    task = Task(
+        dataset, parts, statistics, space, net_input, outputs, metric, config.max_params or 0
+    )
     if config.max_params is None:
         task = dataclasses.replace(task, max_params=_default_max_params(task))
     return task
@@ -159,8 +164,8 @@ def _check_space(space: Space, net_input: tuple[int, ...], outputs: int) -> None
         cost(lower(arch, net_input, outputs))
     except (NasturtiumError, IndexError, ValueError, TypeError) as error:
         raise UserError(
-            f"--space {space.name} has no networks for rows of shape {net_input}: leave --space out, "
-            "or choose one of nasturtium spaces"
+            f"--space {space.name} has no networks for rows of shape {net_input}: "
+            "leave --space out, or choose one of nasturtium spaces"
         ) from error
 
 

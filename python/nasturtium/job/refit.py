@@ -10,8 +10,7 @@ from nasturtium import registry
 from nasturtium.data import Schema, Statistics
 from nasturtium.errors import StudyError, UserError
 from nasturtium.evaluators import Recipe
-from nasturtium.export import FILES, write
-from nasturtium.export.weights import read_weights
+from nasturtium.export import weights, write
 from nasturtium.job.finals import Contestant, FinalEvaluator, Listed, weights_path
 from nasturtium.job.folder import RECORD, RESULT
 from nasturtium.job.run import SEARCH, pick_device
@@ -35,7 +34,10 @@ def export_trial(folder: Path, *, format: str, trial: int | None, out: Path | No
         raise StudyError(f"{folder} holds a run that is not finished: continue it with --resume")
     result = json.loads((folder / RESULT).read_text())
     stored = json.loads((folder / "preprocess.json").read_text())
-    schema, statistics = Schema.from_json(stored["schema"]), Statistics.from_json(stored["statistics"])
+    schema, statistics = (
+        Schema.from_json(stored["schema"]),
+        Statistics.from_json(stored["statistics"]),
+    )
     network = net_from_json(result["network"])
     arrays = Arrays(
         search_path=folder / "work" / "search.npz",
@@ -53,17 +55,17 @@ def export_trial(folder: Path, *, format: str, trial: int | None, out: Path | No
     target = folder if out is None else out
     target.mkdir(parents=True, exist_ok=True)
     x, _ = arrays.raw()
-    write(
+    summary = write(
         target,
         network,
         statistics,
         schema,
-        read_weights(weights_path(folder / "work", name)),
+        weights.read_weights(weights_path(folder / "work", name)),
         x[:SAMPLES],
         formats=(format,),
         architecture=text,
     )
-    return [target / file for file in FILES[format]]
+    return [target / file for file in summary.files]
 
 
 def _trial(folder: Path, number: int) -> TrialRecord:

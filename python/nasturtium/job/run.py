@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nasturtium import registry
 from nasturtium.data import Dataset, Split
@@ -21,7 +21,7 @@ from nasturtium.evaluators.recipe import Recipe
 from nasturtium.job import plan as planning
 from nasturtium.job.clock import SESSION, Clock, seconds_used
 from nasturtium.job.config import SearchConfig
-from nasturtium.job.finals import Contestant, FinalEvaluator, Listed, weights_path
+from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
 from nasturtium.job.folder import RECORD, check_folder, make_folder
 from nasturtium.job.prepare import Limited, Task, prepare
 from nasturtium.job.progress import Progress, Silent, TrialSeen
@@ -32,7 +32,11 @@ from nasturtium.search import Limits
 from nasturtium.spaces import Architecture
 from nasturtium.study import RunEvent, Store, Study, TrialRecord
 
+if TYPE_CHECKING:
+    from nasturtium.evaluators.latency_model import LatencyModel
+
 SEARCH, RANDOM, FINAL = "search", "random_search", "final"
+LATENCY_NETS = 24  # networks that are timed to predict the latency of others
 MARGIN = 3.0  # seconds kept free at the end
 
 
@@ -119,10 +123,11 @@ class Job:
 
     @contextmanager
     def phase(self, name: str, seconds: float | None = None) -> Iterator[Callable[[], bool] | None]:
-        """A phase that may take `seconds` from when it first began; yields its clock for a study."""
+        """A phase that may take `seconds` from when it first began; yields its clock."""
         key = name.replace(" ", "_")
         begun = next(
-            (e.payload["elapsed"] for e in self.store.events("phase") if e.payload["name"] == key), None
+            (e.payload["elapsed"] for e in self.store.events("phase") if e.payload["name"] == key),
+            None,
         )
         if begun is None:
             begun = self.clock.elapsed()
@@ -203,7 +208,7 @@ class Job:
         return self.limited.limits(self.config, affordable=self.plan.max_macs)
 
     def _equal_trials(self) -> int | None:
-        """Random search's number of trials for the search's epochs; None where the clock decides."""
+        """Random search's trials for the search's epochs; None where the clock decides."""
         if self.plan.random_seconds is not None:
             return None
         spent = sum(len(t.curve) or t.fidelity["epochs"] for t in self.trials(SEARCH))
@@ -217,17 +222,33 @@ class Job:
         epochs = planned.final_epochs
         if planned.final_seconds is not None:
             epochs = planned.epochs_within(planned.final_seconds, spent.macs, rows)
-        entries = [Contestant("found", "found", "the found network", net, epochs, planned.final_seconds)]
+        entries = [
+            Contestant("found", "found", "the found network", net, epochs, planned.final_seconds)
+        ]
         if rival is not None:
             title = "the network that random search found"
             entries.append(
-                Contestant("random", "random-search", title, self.task.lower(rival), epochs, planned.final_seconds)
+                Contestant(
+                    "random",
+                    "random-search",
+                    title,
+                    self.task.lower(rival),
+                    epochs,
+                    planned.final_seconds,
+                )
             )
         if self.config.baselines == "none":
             return entries
         share = None if planned.baseline_seconds is None else 0.3 * planned.baseline_seconds
         entries.append(
-            Contestant("hand", "hand-designed", "the hand-designed network", self.task.hand_designed(), epochs, share)
+            Contestant(
+                "hand",
+                "hand-designed",
+                "the hand-designed network",
+                self.task.hand_designed(),
+                epochs,
+                share,
+            )
         )
         if len(self.task.net_input) == 3:
             thin = self.task.hand_designed(spent.params)
@@ -235,7 +256,9 @@ class Job:
             entries.append(Contestant("thinned", "thinned", title, thin, epochs, share))
         if self.config.baseline is not None:
             entries.append(
-                Contestant("user", "user", self.config.baseline, None, epochs, share, self.config.baseline)
+                Contestant(
+                    "user", "user", self.config.baseline, None, epochs, share, self.config.baseline
+                )
             )
         return entries
 
@@ -262,12 +285,20 @@ class Job:
         self.store.event("plan", made.to_json())
         return made
 
-    def _latency_model(self) -> Any:
+    def _latency_model(self) -> LatencyModel | None:
         if self.config.max_latency_ms is None:
             return None
-        from nasturtium.evaluators.latency import LatencyModel
+        from nasturtium.evaluators.latency_model import LatencyModel
 
-        return LatencyModel()
+        stored = self.store.last_event("latency_model")
+        if stored is not None:
+            return LatencyModel.from_json(stored.payload)
+        space = self.task.space
+        codes = space.sample(LATENCY_NETS, seed=derive(self.config.seed, "latency"))
+        self.progress.phase("measuring latencies", None)
+        model = LatencyModel.measure([self.task.lower(space.architecture(code)) for code in codes])
+        self.store.event("latency_model", model.to_json())
+        return model
 
 
 def open_job(
@@ -308,7 +339,9 @@ def open_job(
         used = 0.0
     else:
         if store.config["data"] != fingerprint or store.config["space"] != task.space.fingerprint:
-            raise StudyError(f"{folder}: the data or the space differ from those that the run was begun with")
+            raise StudyError(
+                f"{folder}: the data or the space differ from those that the run was begun with"
+            )
         used = seconds_used(record)
     clock = Clock(config.time, used=used + time.monotonic() - begun)
     store.event(SESSION, {"command": list(command), "config": config.to_json(), "pid": os.getpid()})
@@ -319,7 +352,7 @@ def open_job(
 
 
 def pick_device(device: str) -> str:
-    """ "cuda" where asked for or, with "auto", where there is one; else "cpu"."""
+    """The device "cuda" where asked for or, with "auto", where there is one; else "cpu"."""
     if device == "cpu":
         return "cpu"
     import torch

@@ -29,7 +29,7 @@ class Predictions:
 
 
 def metric_value(metric: str, y: npt.NDArray[Any], predictions: Predictions) -> float:
-    """The metric called `metric` (see `config.METRICS`); smaller is better for all but accuracies."""
+    """The metric of that name (`config.METRICS`); smaller is better for all but accuracies."""
     labels = predictions.labels
     if metric == "accuracy":
         return float(np.mean(labels == y))
@@ -44,7 +44,9 @@ def metric_value(metric: str, y: npt.NDArray[Any], predictions: Predictions) -> 
     return float(np.sqrt(np.mean((labels - y) ** 2)))
 
 
-def test_scores(task: str, y: npt.NDArray[Any], predictions: Predictions, *, seed: int) -> dict[str, Any]:
+def test_scores(
+    task: str, y: npt.NDArray[Any], predictions: Predictions, *, seed: int
+) -> dict[str, Any]:
     """`test_accuracy` (Wilson interval) or `test_rmse` (bootstrap interval) at level 0.95."""
     if task == "classification":
         right = int(np.count_nonzero(predictions.labels == y))
@@ -85,12 +87,20 @@ def verdict(title: str, comparison: dict[str, Any]) -> str:
     low, high = comparison["difference_interval"]
     p = comparison.get("mcnemar_p")
     sure = p < 1 - LEVEL if p is not None else low > 0 or high < 0
-    how = f" (exact McNemar p = {p:.2g})" if p is not None else f" (95 % interval {low:.3g} to {high:.3g})"
+    how = (
+        f" (exact McNemar p = {p:.2g})"
+        if p is not None
+        else f" (95 % interval {low:.3g} to {high:.3g})"
+    )
     if difference == 0:
         return f"The found network and {title} do equally well{how}."
     if difference > 0:
-        return f"The found network beats {title}{how}." if sure else (
-            f"The found network is ahead of {title}, but not by more than chance explains{how}."
+        return (
+            f"The found network beats {title}{how}."
+            if sure
+            else (
+                f"The found network is ahead of {title}, but not by more than chance explains{how}."
+            )
         )
     if sure:
         return f"The found network does not beat {title}: {title} is better{how}."

@@ -14,7 +14,9 @@ def epochs_of(trial: TrialRecord) -> int:
 
 def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
     """The best score among the trials of the highest fidelity that has any; None without trials."""
-    sound = [t for t in trials if t.status == "ok" and t.score is not None and math.isfinite(t.score)]
+    sound = [
+        t for t in trials if t.status == "ok" and t.score is not None and math.isfinite(t.score)
+    ]
     if not sound:
         return None
     top = max(sum(t.fidelity.values()) for t in sound)
@@ -29,7 +31,7 @@ def expected_best(scores: Sequence[float], draws: float) -> float:
     """
     ordered = sorted(scores)
     m = len(ordered)
-    return sum(x * (((i + 1) / m) ** draws - (i / m) ** draws) for i, x in enumerate(ordered))
+    return math.fsum(x * (((i + 1) / m) ** draws - (i / m) ** draws) for i, x in enumerate(ordered))
 
 
 def text_of(fidelity: Mapping[str, int]) -> str:

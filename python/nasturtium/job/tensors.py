@@ -22,9 +22,9 @@ VALIDATION_ROWS = 5_000  # more cost time and tell little
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-    """Training and validation rows in two files of `folder`: those of the search, and all of them.
+    """Training and validation rows in two files: those of the search, and all of them.
 
-    `search_path` holds what `TrainingEvaluator` reads, `path` all rows, raw, for the final training.
+    `search_path` holds what `TrainingEvaluator` reads, `path` all rows for the final training.
     """
 
     search_path: Path
@@ -81,7 +81,9 @@ class Arrays:
         return preprocessed(x, self.statistics), torch.from_numpy(self.statistics.scale_target(y))
 
 
-def training_evaluator(arrays: Arrays, task: Task, recipe: Recipe, device: str) -> TrainingEvaluator:
+def training_evaluator(
+    arrays: Arrays, task: Task, recipe: Recipe, device: str
+) -> TrainingEvaluator:
     """The evaluator of a search: trains on the search's rows, scores on the validation part."""
     return TrainingEvaluator(
         data=arrays.search_path,

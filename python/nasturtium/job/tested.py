@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nasturtium.data import SealedPart
+from nasturtium.export import weights
 from nasturtium.export.files import write_atomic
-from nasturtium.export.weights import read_weights
 from nasturtium.job.finals import Contestant, weights_path
 from nasturtium.job.score import Predictions
 from nasturtium.job.tensors import Arrays, full_model
@@ -28,7 +28,7 @@ def network_predictor(contestant: Contestant, arrays: Arrays, folder: Path) -> P
     from nasturtium.evaluators.trainer import predict
 
     module = contestant.module(arrays.net_input, arrays.outputs)
-    module.load_state_dict(read_weights(weights_path(folder, contestant.name)))
+    module.load_state_dict(weights.read_weights(weights_path(folder, contestant.name)))
     model = full_model(module, arrays.statistics)
 
     def call(x: npt.NDArray[Any]) -> Predictions:
