@@ -136,21 +136,30 @@ def _float(value: object, name: str) -> float:
 
 
 def _plain(value: object, depth: int) -> object:
+    kind = type(value)
+    if value is None or kind is str or kind is int or kind is bool:
+        return value
+    if kind is float and math.isfinite(value):  # type: ignore[arg-type]
+        return value
     if depth > MAX_DEPTH:
         raise StudyError(f"a value of the record is nested more than {MAX_DEPTH} deep")
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, numbers.Integral):
-        return int(value)
-    if isinstance(value, numbers.Real):
-        number = float(value)
-        return number if math.isfinite(number) else {_MARK: repr(number)}
-    if isinstance(value, Mapping):
+    if isinstance(value, dict | Mapping):
         if _MARK in value:
             raise StudyError(f'the key "{_MARK}" is taken by the record')
         return {str(k): _plain(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(v, depth + 1) for v in value]
+    return _scalar(value)
+
+
+def _scalar(value: object) -> object:
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        number = float(value)
+        return number if math.isfinite(number) else {_MARK: repr(number)}
     raise StudyError(f"{type(value).__name__} is no JSON value and cannot be recorded")
 
 

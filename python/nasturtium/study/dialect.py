@@ -191,7 +191,12 @@ def _engine(path: Path, *, mode: str) -> Engine:
         return connection
 
     return create_engine(
-        "sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=-1
+        "sqlite://",
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=-1,
+        pool_reset_on_return=None,  # there is no open transaction to roll back
     )
 
 

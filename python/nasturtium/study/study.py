@@ -280,8 +280,8 @@ class Study:
                 self._results[record.number] = observation
 
     def _save(self) -> None:
-        """Store the optimizer's state now and then: a resume replays at most a fifth."""
-        if self._known - self._saved >= max(SAVE_EVERY, self._saved // 4):
+        """Store the optimizer's state now and then: a resume replays at most a third."""
+        if self._known - self._saved >= max(SAVE_EVERY, self._saved // 2):
             state = self._optimizer.state()
             payload = {"asked": self._asked, "known": self._known, "state": state}
             self.store.event("state", payload)
