@@ -57,9 +57,9 @@ def image_cell() -> Space:
     depths = [Choice("depth_1", (1, 2, 3))]
     depths += [Choice(f"depth_{i}", (1, 2, 3), when={"stages": STAGES[i - 1 :]}) for i in (2, 3, 4)]
     frame = [
-        Choice("width", (4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 64)),
+        Choice("width", (4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 40, 48, 64)),
         Choice("stages", STAGES),
-        Choice("growth", (1.0, 1.5, 2.0), when=several),
+        Choice("growth", (1.0, 1.25, 1.5, 2.0), when=several),
         *depths,
         Choice("stem_stride", (1, 2)),
         Choice("reduction", ("conv", "max_pool", "avg_pool"), when=several),
