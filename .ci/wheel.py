@@ -58,7 +58,8 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
         check=False,
     )
     if done.returncode != 0:
-        sys.exit(f"{' '.join(str(part) for part in command)}\n{done.stdout}")
+        last = "\n".join(done.stdout.splitlines()[-60:])
+        sys.exit(f"{' '.join(str(part) for part in command)}\n{last}")
     return done.stdout
 
 

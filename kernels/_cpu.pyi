@@ -11,6 +11,7 @@ def depthwise_forward(
     kernel: int,
     stride: int,
     dilation: int,
+    channels_last: bool = False,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...
@@ -28,6 +29,7 @@ def depthwise_backward(
     kernel: int,
     stride: int,
     dilation: int,
+    channels_last: bool = False,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...

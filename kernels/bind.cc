@@ -17,17 +17,17 @@ namespace nasturtium::kernels {
 
 #ifdef NASTURTIUM_X86
 namespace v2 {
-extern const DepthwiseTable depthwise;
+extern const DepthwiseTable depthwise, depthwise_last;
 }
 namespace v3 {
-extern const DepthwiseTable depthwise;
+extern const DepthwiseTable depthwise, depthwise_last;
 }
 namespace v4 {
-extern const DepthwiseTable depthwise;
+extern const DepthwiseTable depthwise, depthwise_last;
 }
 #else
 namespace generic {
-extern const DepthwiseTable depthwise;
+extern const DepthwiseTable depthwise, depthwise_last;
 }
 #endif
 
@@ -35,7 +35,7 @@ namespace {
 
 struct Isa {
   std::string name;
-  const DepthwiseTable* depthwise;
+  const DepthwiseTable *depthwise, *depthwise_last;
 };
 
 // What this processor can run, the best last.
@@ -44,11 +44,13 @@ const std::vector<Isa>& available() {
     std::vector<Isa> list;
 #ifdef NASTURTIUM_X86
     __builtin_cpu_init();
-    list.push_back({"x86-64-v2", &v2::depthwise});
-    if (__builtin_cpu_supports("x86-64-v3")) list.push_back({"x86-64-v3", &v3::depthwise});
-    if (__builtin_cpu_supports("x86-64-v4")) list.push_back({"x86-64-v4", &v4::depthwise});
+    list.push_back({"x86-64-v2", &v2::depthwise, &v2::depthwise_last});
+    if (__builtin_cpu_supports("x86-64-v3"))
+      list.push_back({"x86-64-v3", &v3::depthwise, &v3::depthwise_last});
+    if (__builtin_cpu_supports("x86-64-v4"))
+      list.push_back({"x86-64-v4", &v4::depthwise, &v4::depthwise_last});
 #else
-    list.push_back({"generic", &generic::depthwise});
+    list.push_back({"generic", &generic::depthwise, &generic::depthwise_last});
 #endif
     return list;
   }();
@@ -60,6 +62,11 @@ const Isa& find(const std::string& name) {
   for (const Isa& isa : available())
     if (isa.name == name) return isa;
   throw py::value_error("this processor has no instruction set '" + name + "'");
+}
+
+const DepthwiseTable& find(const std::string& name, bool channels_last) {
+  const Isa& isa = find(name);
+  return channels_last ? *isa.depthwise_last : *isa.depthwise;
 }
 
 template <class T>
@@ -78,10 +85,10 @@ DepthwiseShape checked(std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdi
 
 void depthwise_forward(std::uintptr_t x, std::uintptr_t weight, std::uintptr_t y,
                        std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdiff_t height,
-                       std::ptrdiff_t width, int kernel, int stride, int dilation, int threads,
-                       const std::string& isa) {
+                       std::ptrdiff_t width, int kernel, int stride, int dilation,
+                       bool channels_last, int threads, const std::string& isa) {
   const DepthwiseShape shape = checked(batch, channels, height, width, kernel, stride, dilation);
-  const DepthwiseTable& table = *find(isa).depthwise;
+  const DepthwiseTable& table = find(isa, channels_last);
   py::gil_scoped_release release;
   if (!table.forward(shape, pointer<const float>(x), pointer<const float>(weight),
                      pointer<float>(y), threads))
@@ -91,9 +98,10 @@ void depthwise_forward(std::uintptr_t x, std::uintptr_t weight, std::uintptr_t y
 void depthwise_backward(std::uintptr_t grad_y, std::uintptr_t x, std::uintptr_t weight,
                         std::uintptr_t grad_x, std::uintptr_t grad_weight, std::ptrdiff_t batch,
                         std::ptrdiff_t channels, std::ptrdiff_t height, std::ptrdiff_t width,
-                        int kernel, int stride, int dilation, int threads, const std::string& isa) {
+                        int kernel, int stride, int dilation, bool channels_last, int threads,
+                        const std::string& isa) {
   const DepthwiseShape shape = checked(batch, channels, height, width, kernel, stride, dilation);
-  const DepthwiseTable& table = *find(isa).depthwise;
+  const DepthwiseTable& table = find(isa, channels_last);
   py::gil_scoped_release release;
   if (!table.backward(shape, pointer<const float>(grad_y), pointer<const float>(x),
                       pointer<const float>(weight), pointer<float>(grad_x),
@@ -117,10 +125,10 @@ PYBIND11_MODULE(_cpu, module) {
   module.def("depthwise_forward", &depthwise_forward, py::arg("x"), py::arg("weight"), py::arg("y"),
              py::kw_only(), py::arg("batch"), py::arg("channels"), py::arg("height"),
              py::arg("width"), py::arg("kernel"), py::arg("stride"), py::arg("dilation"),
-             py::arg("threads") = 1, py::arg("isa") = "");
+             py::arg("channels_last") = false, py::arg("threads") = 1, py::arg("isa") = "");
   module.def("depthwise_backward", &depthwise_backward, py::arg("grad_y"), py::arg("x"),
              py::arg("weight"), py::arg("grad_x"), py::arg("grad_weight"), py::kw_only(),
              py::arg("batch"), py::arg("channels"), py::arg("height"), py::arg("width"),
-             py::arg("kernel"), py::arg("stride"), py::arg("dilation"), py::arg("threads") = 1,
-             py::arg("isa") = "");
+             py::arg("kernel"), py::arg("stride"), py::arg("dilation"),
+             py::arg("channels_last") = false, py::arg("threads") = 1, py::arg("isa") = "");
 }

@@ -1,4 +1,5 @@
-// One source, compiled once per instruction set (NASTURTIUM_ISA names the namespace).
+// Memory format N, C, H, W. One source, compiled once per instruction set (NASTURTIUM_ISA names the
+// namespace).
 //
 // A plane (one image, one channel) is copied into a scratch with zero borders, where every output
 // row is a sum over taps of shifted rows: vectors run along the width. With stride 2 the scratch
@@ -9,39 +10,11 @@
 
 #include "depthwise/cpu.hpp"
 
-#include <cstdlib>
 #include <cstring>
 
-#include "simd.hpp"
+#include "depthwise/geometry.hpp"
 
 namespace {
-
-using nasturtium::kernels::DepthwiseShape;
-using Index = std::ptrdiff_t;
-
-constexpr int kMaxTaps = 25;
-constexpr Index kSlackRows = 8;  // the tallest tile of output rows
-
-// The zero-bordered copy of a plane: row r, column phase f starts at r * pitch + f * phase.
-struct Layout {
-  Index border, phase, pitch, size;
-  Layout(Index rows, Index columns, Index border_, int stride)
-      : border(border_),
-        phase(round_up((columns + 2 * border_ + stride - 1) / stride + 4 * kLanes, kLanes)),
-        pitch(phase * stride),
-        size((rows + 2 * border_ + stride * kSlackRows) * pitch) {}
-};
-
-struct Taps {
-  int count = 0;
-  float weight[kMaxTaps];
-  Index offset[kMaxTaps];
-};
-
-struct Plane {
-  float* data;
-  Index rows, columns, pitch;
-};
 
 void fill(float* scratch, const Layout& layout, const float* plane, Index rows, Index columns,
           int stride) {
@@ -78,14 +51,15 @@ void fill(float* scratch, const Layout& layout, const float* plane, Index rows, 
 // accumulators: one broadcast of a weight serves the tile. Rows past the end are computed on the
 // scratch's slack and not stored.
 template <int Lanes, int Rows, int Vectors>
-void sum_taps(const float* source, Index step, const Taps& taps, const Plane& out) {
+void sum_taps(const float* source, Index step, const Taps& taps, const float* weight,
+              const Plane& out) {
   using S = Simd<Lanes>;
   for (Index y = 0; y < out.rows; y += Rows) {
     for (Index x = 0; x < out.columns; x += Lanes * Vectors) {
       typename S::vec acc[Rows][Vectors] = {};
       const float* from = source + y * step + x;
       for (int t = 0; t < taps.count; ++t) {
-        const typename S::vec w = S::broadcast(taps.weight[t]);
+        const typename S::vec w = S::broadcast(weight[t]);
         const float* p = from + taps.offset[t];
         for (int r = 0; r < Rows; ++r)
           for (int v = 0; v < Vectors; ++v) acc[r][v] += w * S::load(p + r * step + v * Lanes);
@@ -105,24 +79,26 @@ void sum_taps(const float* source, Index step, const Taps& taps, const Plane& ou
 }
 
 template <int Lanes>
-void sum_taps_lanes(const float* source, Index step, const Taps& taps, const Plane& out) {
+void sum_taps_lanes(const float* source, Index step, const Taps& taps, const float* weight,
+                    const Plane& out) {
   if (out.columns > 2 * Lanes)
-    sum_taps<Lanes, 2, 4>(source, step, taps, out);
+    sum_taps<Lanes, 2, 4>(source, step, taps, weight, out);
   else if (out.columns > Lanes)
-    sum_taps<Lanes, 4, 2>(source, step, taps, out);
+    sum_taps<Lanes, 4, 2>(source, step, taps, weight, out);
   else if (out.rows > 4)
-    sum_taps<Lanes, 8, 1>(source, step, taps, out);
+    sum_taps<Lanes, 8, 1>(source, step, taps, weight, out);
   else
-    sum_taps<Lanes, 4, 1>(source, step, taps, out);
+    sum_taps<Lanes, 4, 1>(source, step, taps, weight, out);
 }
 
 // Narrow planes take narrow vectors: half-empty registers cost the same as full ones.
-void convolve(const float* source, Index step, const Taps& taps, const Plane& out) {
+void convolve(const float* source, Index step, const Taps& taps, const float* weight,
+              const Plane& out) {
   if constexpr (kLanes > 8)
-    if (out.columns > 8) return sum_taps_lanes<16>(source, step, taps, out);
+    if (out.columns > 8) return sum_taps_lanes<16>(source, step, taps, weight, out);
   if constexpr (kLanes > 4)
-    if (out.columns > 4) return sum_taps_lanes<8>(source, step, taps, out);
-  sum_taps_lanes<4>(source, step, taps, out);
+    if (out.columns > 4) return sum_taps_lanes<8>(source, step, taps, weight, out);
+  sum_taps_lanes<4>(source, step, taps, weight, out);
 }
 
 template <int Stride, int Dilation>
@@ -206,66 +182,18 @@ WeightKernel weight_kernel(const DepthwiseShape& shape, Index columns) {
   return weight_kernel_lanes<4>(shape);
 }
 
-struct Geometry {
-  Index padding, out_rows, out_columns, planes, taps;
-  explicit Geometry(const DepthwiseShape& s)
-      : padding(static_cast<Index>(s.dilation) * (s.kernel - 1) / 2),
-        out_rows((s.height - 1) / s.stride + 1),
-        out_columns((s.width - 1) / s.stride + 1),
-        planes(s.batch * s.channels),
-        taps(static_cast<Index>(s.kernel) * s.kernel) {}
-};
-
-// Offsets of the taps in the scratch of x; the weights are set per channel.
-Taps forward_taps(const DepthwiseShape& s, const Layout& layout) {
-  Taps taps;
-  for (int i = 0; i < s.kernel; ++i)
-    for (int j = 0; j < s.kernel; ++j) {
-      const Index column = static_cast<Index>(j) * s.dilation;
-      taps.offset[taps.count++] = static_cast<Index>(i) * s.dilation * layout.pitch +
-                                  column % s.stride * layout.phase + column / s.stride;
-    }
-  return taps;
-}
-
-// Taps that reach inputs whose row and column are u and v modulo the stride, in the scratch of the
-// output gradient; `source` says which weight each one takes.
-Taps backward_taps(const DepthwiseShape& s, const Geometry& g, const Layout& layout, int u, int v,
-                   int* source) {
-  Taps taps;
-  for (int i = 0; i < s.kernel; ++i)
-    for (int j = 0; j < s.kernel; ++j) {
-      const Index row = u + g.padding - static_cast<Index>(i) * s.dilation;
-      const Index column = v + g.padding - static_cast<Index>(j) * s.dilation;
-      if (row % s.stride != 0 || column % s.stride != 0) continue;
-      source[taps.count] = i * s.kernel + j;
-      taps.offset[taps.count++] =
-          (layout.border + row / s.stride) * layout.pitch + layout.border + column / s.stride;
-    }
-  return taps;
-}
-
-struct BackwardPlan {
-  Taps taps[2][2];
-  int source[2][2][kMaxTaps];
-  BackwardPlan(const DepthwiseShape& s, const Geometry& g, const Layout& layout) {
-    for (int u = 0; u < s.stride; ++u)
-      for (int v = 0; v < s.stride; ++v)
-        taps[u][v] = backward_taps(s, g, layout, u, v, source[u][v]);
-  }
-};
-
-void data_plane(const DepthwiseShape& s, BackwardPlan& plan, const float* padded,
+void data_plane(const DepthwiseShape& s, const BackwardPlan& plan, const float* padded,
                 const Layout& layout, const float* weight, float* half, float* grad_x) {
   for (int u = 0; u < s.stride; ++u) {
     const Index rows = (s.height - u + s.stride - 1) / s.stride;
     const Index half_pitch = (s.width + 1) / 2;
     for (int v = 0; v < s.stride; ++v) {
-      Taps& taps = plan.taps[u][v];
-      for (int t = 0; t < taps.count; ++t) taps.weight[t] = weight[plan.source[u][v][t]];
+      const Taps& taps = plan.taps[u][v];
+      float own[kMaxTaps];
+      for (int t = 0; t < taps.count; ++t) own[t] = weight[taps.source[t]];
       const Index columns = (s.width - v + s.stride - 1) / s.stride;
       float* to = s.stride == 1 ? grad_x : half + v * rows * half_pitch;
-      convolve(padded, layout.pitch, taps,
+      convolve(padded, layout.pitch, taps, own,
                {to, rows, columns, s.stride == 1 ? s.width : half_pitch});
     }
     if (s.stride == 1) return;
@@ -284,22 +212,6 @@ void data_plane(const DepthwiseShape& s, BackwardPlan& plan, const float* padded
   }
 }
 
-float* allocate(Index count) {
-  return static_cast<float*>(std::calloc(static_cast<std::size_t>(count), sizeof(float)));
-}
-
-// Calls body(first, last) on equal shares of the units. One thread enters no parallel region, which
-// is what keeps a forked process from waiting for threads that it does not have.
-template <class Body>
-bool for_units(Index units, int threads, const Body& body) {
-  if (threads > units) threads = static_cast<int>(units);
-  if (threads <= 1) return units == 0 || body(0, units);
-  int failed = 0;
-#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : failed)
-  for (int t = 0; t < threads; ++t) failed += !body(units * t / threads, units * (t + 1) / threads);
-  return failed == 0;
-}
-
 }  // namespace
 
 namespace nasturtium::kernels::NASTURTIUM_ISA {
@@ -313,7 +225,7 @@ static bool forward(const DepthwiseShape& s, const float* x, const float* weight
     // stores that have only just been issued.
     float* scratch = allocate(2 * layout.size);
     if (!scratch) return false;
-    Taps taps = forward_taps(s, layout);
+    const Taps taps = forward_taps(s, layout);
     const auto copy = [&](Index plane) {
       fill(scratch + (plane & 1) * layout.size, layout, x + plane * s.height * s.width, s.height,
            s.width, s.stride);
@@ -321,9 +233,8 @@ static bool forward(const DepthwiseShape& s, const float* x, const float* weight
     copy(first);
     for (Index plane = first; plane < last; ++plane) {
       if (plane + 1 < last) copy(plane + 1);
-      std::memcpy(taps.weight, weight + plane % s.channels * g.taps,
-                  static_cast<std::size_t>(g.taps) * sizeof(float));
       convolve(scratch + (plane & 1) * layout.size, s.stride * layout.pitch, taps,
+               weight + plane % s.channels * g.taps,
                {y + plane * g.out_rows * g.out_columns, g.out_rows, g.out_columns, g.out_columns});
     }
     std::free(scratch);
@@ -349,7 +260,7 @@ static bool backward(const DepthwiseShape& s, const float* grad_y, const float* 
     float* scratch = allocate(layout.size + grad_layout.size + half);
     if (!scratch) return false;
     float* padded = scratch + layout.size;
-    BackwardPlan plan(s, g, grad_layout);
+    const BackwardPlan plan(s, g, grad_layout);
     for (Index unit = first; unit < last; ++unit) {
       const Index c = unit % s.channels, begin = unit / s.channels * kRun;
       const Index end = begin + kRun < s.batch ? begin + kRun : s.batch;
@@ -375,12 +286,8 @@ static bool backward(const DepthwiseShape& s, const float* grad_y, const float* 
     return true;
   });
   if (grad_weight) {
-    for (Index i = 0; i < s.channels * g.taps; ++i) {
-      double sum = 0;
-      for (Index at = i; at < units * g.taps; at += s.channels * g.taps)
-        sum += static_cast<double>(shares[at]);
-      grad_weight[i] = static_cast<float>(sum);
-    }
+    // Units are numbered run by run, so a run's shares of all channels lie together.
+    add_shares(shares, units / s.channels, s.channels * g.taps, grad_weight);
     std::free(shares);
   }
   return done;

@@ -1,5 +1,6 @@
 #pragma once
-// Depthwise 2-d convolution, float32, NCHW contiguous, padding dilation * (kernel - 1) / 2.
+// Depthwise 2-d convolution, float32, padding dilation * (kernel - 1) / 2, images contiguous as
+// N, C, H, W (cpu.cc) or N, H, W, C (last.cc).
 
 #include <cstddef>
 
@@ -11,8 +12,8 @@ struct DepthwiseShape {
   int kernel, stride, dilation;  // kernel 3 or 5, stride 1 or 2, dilation 1 or 2
 };
 
-// One entry per instruction set. `scratch` and `partial` are allocated inside; both functions
-// return false when memory ran out, and nothing else can fail.
+// One per instruction set and memory format. Both functions return false when memory ran out;
+// nothing else can fail.
 struct DepthwiseTable {
   bool (*forward)(const DepthwiseShape&, const float* x, const float* weight, float* y,
                   int threads);

@@ -27,11 +27,18 @@ class _Sizes(TypedDict):
     kernel: int
     stride: int
     dilation: int
+    channels_last: bool
     threads: int
 
 
 def _threads(multiply_adds: int) -> int:
     return max(1, min(torch.get_num_threads(), multiply_adds // _WORK_PER_THREAD))
+
+
+def _format(x: Tensor) -> torch.memory_format:
+    """The format of the images; a tensor that is contiguous both ways counts as N, C, H, W."""
+    last = not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def _sizes(x: Tensor, weight: Tensor, stride: int, dilation: int) -> _Sizes:
@@ -45,20 +52,22 @@ def _sizes(x: Tensor, weight: Tensor, stride: int, dilation: int) -> _Sizes:
         "kernel": kernel,
         "stride": stride,
         "dilation": dilation,
+        "channels_last": _format(x) == torch.channels_last,
         "threads": _threads(x.numel() // stride**2 * kernel**2),
     }
 
 
 def _output(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     f = Filter(weight.shape[-1], stride, dilation)
-    return x.new_empty(x.shape[0], x.shape[1], f.output(x.shape[2]), f.output(x.shape[3]))
+    shape = (x.shape[0], x.shape[1], f.output(x.shape[2]), f.output(x.shape[3]))
+    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_format(x))
 
 
 @torch.library.custom_op("nasturtium::depthwise_conv2d", mutates_args=(), device_types="cpu")
 def _forward(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     from .. import _cpu
 
-    x, weight = x.contiguous(), weight.contiguous()
+    x, weight = x.contiguous(memory_format=_format(x)), weight.contiguous()
     y = _output(x, weight, stride, dilation)
     _cpu.depthwise_forward(
         x.data_ptr(), weight.data_ptr(), y.data_ptr(), **_sizes(x, weight, stride, dilation)
@@ -80,7 +89,9 @@ def _backward(
     """Both gradients; ``needs`` is 1 (of x), 2 (of weight) or 3, and the other one is empty."""
     from .. import _cpu
 
-    grad_y, x, weight = grad_y.contiguous(), x.contiguous(), weight.contiguous()
+    layout = _format(x)
+    x, weight = x.contiguous(memory_format=layout), weight.contiguous()
+    grad_y = grad_y.contiguous(memory_format=layout)
     grad_x, grad_weight = _gradients(x, weight, needs)
     _cpu.depthwise_backward(
         grad_y.data_ptr(),
@@ -94,10 +105,10 @@ def _backward(
 
 
 def _gradients(x: Tensor, weight: Tensor, needs: int) -> tuple[Tensor, Tensor]:
-    contiguous = torch.contiguous_format
+    plain = torch.contiguous_format
     return (
-        torch.empty_like(x, memory_format=contiguous) if needs & 1 else x.new_empty(0),
-        torch.empty_like(weight, memory_format=contiguous) if needs & 2 else weight.new_empty(0),
+        torch.empty_like(x, memory_format=_format(x)) if needs & 1 else x.new_empty(0),
+        torch.empty_like(weight, memory_format=plain) if needs & 2 else weight.new_empty(0),
     )
 
 
@@ -159,13 +170,20 @@ def explain(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: int = 1) ->
     unsupported = ""
     if not f.supported:
         unsupported = f"no kernel for {f}"
-    elif not x.is_contiguous():
-        unsupported = "the input is not contiguous in the order N, C, H, W"
+    elif not x.is_contiguous(memory_format=_format(x)):
+        unsupported = "the input is contiguous in neither memory format"
     elif weight.dtype != x.dtype or weight.device != x.device:
         unsupported = "input and weight differ in dtype or device"
     elif x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
         unsupported = "autocast is on"
-    return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
+    gradient = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
+    slower = f.slower(
+        channels=x.shape[1],
+        pixels=x.shape[2] * x.shape[3],
+        channels_last=_format(x) == torch.channels_last,
+        gradient=gradient,
+    )
+    return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported, slower=slower)
 
 
 def depthwise_conv2d(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: int = 1) -> Tensor:

@@ -33,6 +33,8 @@ SHAPES = [
     (1, 2, 9, 2),
     (2, 2, 32, 32),
     (1, 1, 2, 70),
+    (9, 12, 5, 3),
+    (1, 33, 4, 6),
 ]
 
 
@@ -46,9 +48,18 @@ def tensors(shape: tuple[int, ...], f: Filter, *, seed: int = 0) -> tuple[Tensor
 
 
 def run(
-    x: Tensor, weight: Tensor, grad: Tensor, f: Filter, *, threads: int = 1, isa: str = ""
+    x: Tensor,
+    weight: Tensor,
+    grad: Tensor,
+    f: Filter,
+    *,
+    threads: int = 1,
+    isa: str = "",
+    last: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Output and both gradients from the raw kernel, into memory filled with NaN."""
+    layout = torch.channels_last if last else torch.contiguous_format
+    x, grad = x.contiguous(memory_format=layout), grad.contiguous(memory_format=layout)
     n, c, h, w = x.shape
     sizes = {
         "batch": n,
@@ -58,6 +69,7 @@ def run(
         "kernel": f.kernel,
         "stride": f.stride,
         "dilation": f.dilation,
+        "channels_last": last,
         "threads": threads,
     }
     y, grad_x, grad_weight = (torch.full_like(t, math.nan) for t in (grad, x, weight))
@@ -79,12 +91,13 @@ def close(ours: Tensor, exact: Tensor) -> bool:
     return bool((ours.double() - exact).abs().max() <= spec.TOLERANCE * scale)
 
 
+@pytest.mark.parametrize("last", [False, True], ids=["channels-first", "channels-last"])
 @pytest.mark.parametrize("isa", _cpu.isas())
 @pytest.mark.parametrize("f", FILTERS, ids=str)
-def test_every_instruction_set_agrees_with_float64(f: Filter, isa: str) -> None:
+def test_every_instruction_set_agrees_with_float64(f: Filter, isa: str, last: bool) -> None:
     for shape in SHAPES:
         x, weight, grad = tensors(shape, f)
-        ours = run(x, weight, grad, f, isa=isa)
+        ours = run(x, weight, grad, f, isa=isa, last=last)
         exact = (
             reference.forward(x.double(), weight.double(), f),
             *reference.backward(grad.double(), x.double(), weight.double(), f),
@@ -107,20 +120,22 @@ def test_reference_agrees_with_a_loop_over_the_definition() -> None:
             assert y[0, c, i, j].item() == pytest.approx(total, abs=1e-4)
 
 
+@pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("f", FILTERS, ids=str)
-def test_the_number_of_threads_changes_no_bit(f: Filter) -> None:
-    x, weight, grad = tensors((5, 3, 9, 11), f)
-    one = run(x, weight, grad, f, threads=1)
+def test_the_number_of_threads_changes_no_bit(f: Filter, last: bool) -> None:
+    x, weight, grad = tensors((19, 3, 9, 11), f)
+    one = run(x, weight, grad, f, threads=1, last=last)
     for threads in (2, 3, 64):
-        for a, b in zip(one, run(x, weight, grad, f, threads=threads), strict=True):
+        for a, b in zip(one, run(x, weight, grad, f, threads=threads, last=last), strict=True):
             assert torch.equal(a, b)
 
 
 @pytest.mark.parametrize("f", [Filter(3, 1, 1), Filter(5, 2, 2), Filter(5, 1, 1)], ids=str)
-def test_infinite_inputs_reach_only_what_depends_on_them(f: Filter) -> None:
+@pytest.mark.parametrize("last", [False, True])
+def test_infinite_inputs_reach_only_what_depends_on_them(f: Filter, last: bool) -> None:
     x, weight, grad = tensors((1, 2, 6, 13), f)
     x[0, 0, :, -1] = math.inf
-    y, grad_x, grad_weight = run(x, weight, grad, f)
+    y, grad_x, grad_weight = run(x, weight, grad, f, last=last)
     eager = reference.forward(x, weight, f)
     assert torch.equal(y.isfinite(), eager.isfinite())
     assert grad_x.isfinite().all()
@@ -154,6 +169,8 @@ def test_bad_arguments_of_the_raw_kernel_raise() -> None:
 @pytest.mark.parametrize("f", [Filter(3, 1, 1), Filter(5, 2, 1), Filter(3, 2, 2)], ids=str)
 def test_torch_accepts_the_operators(f: Filter) -> None:
     x, weight, grad = tensors((2, 3, 8, 7), f)
+    if f.stride == 2:
+        x = x.contiguous(memory_format=torch.channels_last)
     x.requires_grad_()
     weight.requires_grad_()
     ops = torch.ops.nasturtium
@@ -167,7 +184,7 @@ def test_torch_accepts_the_operators(f: Filter) -> None:
 
 def derivatives(x: Tensor, weight: Tensor, f: Filter) -> list[Tensor]:
     """First derivatives of a nonlinear loss and the second ones of their squared norm."""
-    x, weight = x.clone().requires_grad_(), weight.clone().requires_grad_()
+    x, weight = x.detach().requires_grad_(), weight.detach().requires_grad_()
     y = depthwise_conv2d(x, weight, stride=f.stride, dilation=f.dilation)
     first = torch.autograd.grad(y.sin().sum(), (x, weight), create_graph=True)
     norm = first[0].square().sum() + first[1].square().sum()
@@ -178,10 +195,12 @@ def derivatives(x: Tensor, weight: Tensor, f: Filter) -> list[Tensor]:
 def test_first_and_second_derivatives(f: Filter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(dispatch.VARIABLE, "cpu")
     x, weight, _ = tensors((2, 2, 6, 7), f)
-    ours = derivatives(x, weight, f)
     exact = derivatives(x.double(), weight.double(), f)  # torch's own
-    for a, b in zip(ours, exact, strict=True):
-        assert (a.double() - b).abs().max() <= 1e-4 * b.abs().max()
+    for layout in (torch.contiguous_format, torch.channels_last):
+        ours = derivatives(x.contiguous(memory_format=layout), weight, f)
+        for a, b in zip(ours, exact, strict=True):
+            assert (a.double() - b).abs().max() <= 1e-4 * b.abs().max()
+        assert ours[0].is_contiguous(memory_format=layout)
 
 
 def test_only_the_gradient_that_is_asked_for() -> None:
@@ -201,10 +220,21 @@ def test_gradcheck_of_the_reference() -> None:
 
 def test_the_choice_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weight, _ = tensors((2, 8, 8, 8), Filter(5, 1, 1))
+    assert "forward pass alone" in explain(x, weight).reason
+    weight.requires_grad_()
     assert explain(x, weight) == kernels.Choice("cpu", _cpu.isas()[-1])
     assert "float64" in explain(x.double(), weight.double()).reason
-    channels_last = x.contiguous(memory_format=torch.channels_last)
-    assert "not contiguous" in explain(channels_last, weight).reason
+    assert explain(x.contiguous(memory_format=torch.channels_last), weight).name == "cpu"
+    assert "neither memory format" in explain(x.transpose(2, 3), weight).reason
+    with torch.no_grad():
+        assert explain(x, weight).name == "reference"
+    small = weight[:, :, :3, :3]
+    assert "stride 2" in explain(x, small, stride=2).reason
+    wide = x.repeat(1, 1, 5, 5).contiguous(memory_format=torch.channels_last)
+    assert "8,192" in explain(wide, small).reason
+    with monkeypatch.context() as patch:
+        patch.setenv(dispatch.VARIABLE, "cpu")
+        assert explain(wide, small).name == "cpu"
     assert "kernel=5, stride=3" in explain(x, weight, stride=3).reason
     assert "meta" in explain(x.to("meta"), weight.to("meta")).reason
     monkeypatch.setenv(dispatch.VARIABLE, "reference")
