@@ -9,6 +9,7 @@ number of configurations that is wanted.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -31,6 +32,7 @@ SEARCH_SHARE = {"quick": 0.60, "none": 0.60, "full": 0.34}  # of the time that i
 EXPORT_SECONDS = 14.0
 CLOSING_SECONDS = 6.0  # starting workers, test, latency, report
 _UNBOUNDED = 2**62
+STEPS = 6  # training steps that are timed of a network
 CONTENTION = 1.2  # two processes share caches and memory: each is slower than alone
 
 
@@ -68,10 +70,11 @@ class Plan:
         a, b = self.step_seconds
         return math.ceil(rows / self.batch_size) * (a + b * macs) * CONTENTION
 
-    def epochs_within(self, seconds: float, macs: int, rows: int) -> int:
-        """Epochs of a final training that fit into `seconds`, at most `final_epochs`."""
-        fit = int(0.9 * seconds / self.epoch_seconds(macs, rows))
-        return max(1, min(fit, self.final_epochs))
+    def epochs_within(self, epoch_seconds: float) -> int:
+        """Epochs of the final training, each taking `epoch_seconds`: at most `final_epochs`."""
+        if self.final_seconds is None:
+            return self.final_epochs
+        return max(1, min(int(0.95 * self.final_seconds / epoch_seconds), self.final_epochs))
 
 
 def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:
@@ -153,29 +156,35 @@ def measure_steps(
     task: Task, recipe: Recipe, nets: list[Any], *, device: str
 ) -> tuple[float, float]:
     """Least-squares `(a, b)` of the seconds of a training step, `a + b * macs`, both at least 0."""
+    import torch
+
     from nasturtium.evaluators.trainer import fit
     from nasturtium.networks import module
     from nasturtium.networks.preprocess import as_tensors
 
-    steps = 6
-    rows = task.parts.train[: steps * recipe.batch_size]
+    rows = task.parts.train[: STEPS * recipe.batch_size]
     x, y = as_tensors(task.dataset, rows, task.statistics)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    epoch = functools.partial(
+        fit,
+        recipe=recipe,
+        task=task.kind,
+        outputs=task.outputs,
+        epochs=1,
+        seed=0,
+        device=device,
+    )
     seconds, macs = [], []
     for net in nets:
+        model = module(net)
+        few = slice(0, recipe.batch_size)
+        epoch(model, x[few], y[few])  # what is done only once
         begun = time.perf_counter()
-        fit(
-            module(net),
-            x,
-            y,
-            recipe,
-            task=task.kind,
-            outputs=task.outputs,
-            epochs=1,
-            seed=0,
-            device=device,
-        )
+        epoch(model, x, y)
         seconds.append((time.perf_counter() - begun) / math.ceil(len(rows) / recipe.batch_size))
         macs.append(float(_macs(net)))
+    torch.set_num_threads(threads)
     return _line(np.array(macs), np.array(seconds))
 
 

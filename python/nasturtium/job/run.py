@@ -82,9 +82,13 @@ class Job:
                 self._study(RANDOM, "random_search", until, self._equal_trials())
         return found
 
-    def train(self, found: Architecture, rival: Architecture | None) -> dict[str, Contestant]:
+    def train(
+        self, found_trial: TrialRecord, rival_trial: TrialRecord | None
+    ) -> dict[str, Contestant]:
         """Phase 2: train the found network and its rivals to the end; returns who finished."""
-        contestants = self._contestants(found, rival)
+        found = self.architecture(found_trial)
+        rival = None if rival_trial is None else self.architecture(rival_trial)
+        contestants = self._contestants(found, rival, self._final_epochs(found_trial))
         with self.phase("final training", self.plan.final_seconds):
             store = self._open(FINAL)
             study = Study(store, Listed(contestants), seed=derive(self.config.seed, FINAL))
@@ -214,14 +218,23 @@ class Job:
         spent = sum(len(t.curve) or t.fidelity["epochs"] for t in self.trials(SEARCH))
         return max(1, round(spent / self.plan.rungs[-1]))
 
-    def _contestants(self, found: Architecture, rival: Architecture | None) -> list[Contestant]:
-        planned = self.plan
+    def _final_epochs(self, found: TrialRecord) -> int:
+        """How long the final training is, from what the found trial took; decided once."""
+        stored = self.store.last_event("final_epochs")
+        if stored is not None:
+            return int(stored.payload)
         rows = len(self.task.parts.train) + len(self.task.parts.validation)
+        each = found.seconds / max(1, len(found.curve)) * rows / self.plan.rows
+        epochs = self.plan.epochs_within(max(each, 1e-6))
+        self.store.event("final_epochs", epochs)
+        return epochs
+
+    def _contestants(
+        self, found: Architecture, rival: Architecture | None, epochs: int
+    ) -> list[Contestant]:
+        planned = self.plan
         net = self.task.lower(found)
         spent = self.task.cost(found)
-        epochs = planned.final_epochs
-        if planned.final_seconds is not None:
-            epochs = planned.epochs_within(planned.final_seconds, spent.macs, rows)
         entries = [
             Contestant("found", "found", "the found network", net, epochs, planned.final_seconds)
         ]
@@ -239,7 +252,7 @@ class Job:
             )
         if self.config.baselines == "none":
             return entries
-        share = None if planned.baseline_seconds is None else 0.3 * planned.baseline_seconds
+        share = None if planned.baseline_seconds is None else 0.55 * planned.baseline_seconds
         entries.append(
             Contestant(
                 "hand",
