@@ -11,14 +11,15 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-import nasturtium.kernels.depthwise.ops  # noqa: F401  (registers the operators)
 from nasturtium.kernels import available
 from nasturtium.kernels.depthwise import reference, spec
+from nasturtium.kernels.depthwise.ops import explain
 from nasturtium.kernels.depthwise.spec import Filter
 
 Function = Callable[[Tensor, Tensor], Tensor]
@@ -34,15 +35,21 @@ class Case:
     filter: Filter
 
     @staticmethod
-    def make(size: tuple[int, int, int], settings: tuple[int, int, int]) -> Case:
-        """Normal random inputs, the same on every call."""
+    def make(
+        size: tuple[int, int, int], settings: tuple[int, int, int], layout: torch.memory_format
+    ) -> Case:
+        """Normal random inputs, the same on every call; the gradient lies as the output does."""
         n, c, side = size
         f = Filter(*settings)
         draw = torch.Generator().manual_seed(0)
         return Case(
-            torch.randn(n, c, side, side, generator=draw).requires_grad_(),
+            torch.randn(n, c, side, side, generator=draw)
+            .contiguous(memory_format=layout)
+            .requires_grad_(),
             torch.randn(c, 1, f.kernel, f.kernel, generator=draw).requires_grad_(),
-            torch.randn(n, c, f.output(side), f.output(side), generator=draw),
+            torch.randn(n, c, f.output(side), f.output(side), generator=draw).contiguous(
+                memory_format=layout
+            ),
             f,
         )
 
@@ -88,9 +95,11 @@ def measure(functions: list[Callable[[], object]], *, rounds: int) -> list[float
     return [min(kept) * 1e3 for kept in times]
 
 
-def row(size: tuple[int, int, int], settings: tuple[int, int, int], rounds: int) -> dict[str, str]:
+def row(
+    size: tuple[int, int, int], settings: tuple[int, int, int], last: bool, rounds: int
+) -> dict[str, str]:
     """One line of the table; the times stand only beside a result that was checked."""
-    case = Case.make(size, settings)
+    case = Case.make(size, settings, torch.channels_last if last else torch.contiguous_format)
     error, eager_error = case.errors()
     if error > spec.TOLERANCE:
         raise SystemExit(f"{size} {settings}: error {error:.1e} is above {spec.TOLERANCE:.0e}")
@@ -104,6 +113,7 @@ def row(size: tuple[int, int, int], settings: tuple[int, int, int], rounds: int)
     )
     return {
         "threads": str(torch.get_num_threads()),
+        "format": "channels_last" if last else "channels_first",
         "batch": str(size[0]),
         "channels": str(size[1]),
         "side": str(size[2]),
@@ -118,6 +128,7 @@ def row(size: tuple[int, int, int], settings: tuple[int, int, int], rounds: int)
         "step_ratio": f"{eager / ours:.2f}",
         "error": f"{error:.1e}",
         "eager_error": f"{eager_error:.1e}",
+        "chosen": explain(case.x, case.weight, stride=settings[1], dilation=settings[2]).name,
         "isa": available()[-1],
         "torch": torch.__version__,
         "machine": platform.machine(),
@@ -134,10 +145,9 @@ def main() -> None:
     rows = []
     for threads in options.threads:
         torch.set_num_threads(threads)
-        for size in spec.BENCH_SIZES:
-            for settings in spec.BENCH_FILTERS:
-                rows.append(row(size, settings, options.rounds))
-                print(" ".join(f"{k}={v}" for k, v in list(rows[-1].items())[:15]), flush=True)
+        for size, settings, last in product(spec.BENCH_SIZES, spec.BENCH_FILTERS, (False, True)):
+            rows.append(row(size, settings, last, options.rounds))
+            print(" ".join(f"{k}={v}" for k, v in list(rows[-1].items())[:17]), flush=True)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     with options.out.open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))

@@ -178,7 +178,6 @@ def explain(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: int = 1) ->
         unsupported = "autocast is on"
     gradient = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
     slower = f.slower(
-        channels=x.shape[1],
         pixels=x.shape[2] * x.shape[3],
         channels_last=_format(x) == torch.channels_last,
         gradient=gradient,
