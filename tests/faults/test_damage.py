@@ -160,18 +160,21 @@ def test_a_cut_log_loses_a_suffix_only(tmp_path: Path) -> None:
     assert counts[0] < counts[-1]
 
 
-def test_a_full_disk_is_named_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_nothing_acknowledged_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = Store.create(tmp_path / "study.db", "search", config={})
     study = Study(store, Chain(5), seed=11, lag=1)
     pages = sqlite3.connect(tmp_path / "study.db").execute("PRAGMA page_count").fetchone()[0]
-    from sqlalchemy import event
-
     limit = {"pages": pages + 1}
+    connect = store._database._connect
 
-    def set_limit(connection: sqlite3.Connection, *_: object) -> None:
+    def limited() -> sqlite3.Connection:
+        connection = connect()
         connection.execute(f"PRAGMA max_page_count = {limit['pages']}")
+        return connection
 
-    event.listen(store._database._engine, "connect", set_limit)
+    monkeypatch.setattr(store._database, "_connect", limited)
     store.close()
     told: dict[int, float | None] = {}
     full = 0

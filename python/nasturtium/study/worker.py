@@ -34,7 +34,7 @@ for group in groups:
 """
 
 
-def serve(connection: Connection[Any, Any], parent: int) -> None:
+def serve(connection: Connection[Any, Any], parent: int | None) -> None:
     """Evaluate the trials that come through the connection until it ends or brings None.
 
     The first message out is ("ready", None), the first one in (evaluator, space); then
@@ -56,12 +56,16 @@ def serve(connection: Connection[Any, Any], parent: int) -> None:
             connection.send(("result", result))
 
 
-def _detach(parent: int) -> None:
-    """Lead a process group, leave Ctrl-C to the parent, and end when the parent does."""
+def _detach(parent: int | None) -> None:
+    """Lead a process group, leave Ctrl-C to the parent, and end when the parent does.
+
+    `parent` is None where a server forks this process: it ends with its own parent, and this one
+    with it.
+    """
     os.setpgid(0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
+    if parent is not None and os.getppid() != parent:
         os._exit(1)

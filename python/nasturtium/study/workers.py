@@ -12,7 +12,12 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import (
+    ForkServerContext,
+    ForkServerProcess,
+    SpawnContext,
+    SpawnProcess,
+)
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
@@ -45,7 +50,7 @@ class Crash:
 
 @dataclass(eq=False)
 class _Worker:
-    process: SpawnProcess
+    process: SpawnProcess | ForkServerProcess
     connection: Connection[Any, Any]
     ready: bool = False
     trial: Trial | None = None
@@ -53,7 +58,10 @@ class _Worker:
 
 
 class Pool:
-    """`workers` spawned processes, one thread each, that evaluate one trial at a time.
+    """`workers` processes, one thread each, that evaluate one trial at a time.
+
+    They are spawned; where the evaluator names modules in `preload`, they are forked from a server
+    process that has imported those once, and start in a moment.
 
     A worker that ends is replaced. `timeout` is in seconds for one evaluation; 5 seconds later
     the worker's process group is killed. When this process ends, however, its workers and what
@@ -70,6 +78,7 @@ class Pool:
                 f"the evaluator cannot travel to worker processes ({_one_line(error)}); define it "
                 f"at the top level of a module, or use workers=0"
             ) from error
+        self._context = _context(getattr(evaluator, "preload", ()))
         self._timeout = timeout
         self._false_starts = 0
         self._guard = subprocess.Popen(
@@ -130,9 +139,10 @@ class Pool:
         self._guard.wait()
 
     def _start(self) -> _Worker:
-        context = multiprocessing.get_context("spawn")
+        context = self._context
         ours, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs, os.getpid()), daemon=False)
+        parent = os.getpid() if context.get_start_method() == "spawn" else None
+        process = context.Process(target=serve, args=(theirs, parent), daemon=False)
         # Libraries read the environment when they load, so it must be there before the child runs.
         with _environment(_THREADS), _no_interrupt():
             process.start()
@@ -229,6 +239,15 @@ class Pool:
         with contextlib.suppress(BrokenPipeError):
             self._guard.stdin.write(f"{sign}{worker.process.pid}\n")
             self._guard.stdin.flush()
+
+
+def _context(preload: Sequence[str]) -> SpawnContext | ForkServerContext:
+    """How workers start. Modules to preload must not start threads when they are imported."""
+    if not preload or sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(preload))
+    return context
 
 
 def _signal(worker: _Worker) -> None:
