@@ -93,8 +93,8 @@ def use(wheel: Path, folder: Path) -> None:
     run(*pip, "--constraint", ROOT / "constraints.txt", wheel)
     print(run(python, "-c", SMOKE, cwd=folder).strip())
     listed = run(venv / "bin" / "nasturtium", "methods", cwd=folder)
-    if "regularized_evolution" not in listed:
-        sys.exit(f"nasturtium methods lists no regularized_evolution:\n{listed}")
+    if "regularized-evolution" not in listed:
+        sys.exit(f"nasturtium methods lists no regularized-evolution:\n{listed}")
     config = run(python, "-m", "nasturtium", "--cmake-dir", cwd=folder).strip()
     tools = Path(sys.executable).parent
     target = folder / "example"
