@@ -27,7 +27,10 @@ class Result:
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Picklable: it travels to worker processes."""
+    """Picklable: it travels to worker processes.
+
+    An attribute `preload`, if there is one, names modules that those processes import once.
+    """
 
     def evaluate(
         self,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from nasturtium.data import Statistics
 
-__all__ = ["TrainingEvaluator"]
+__all__ = ["PRELOAD", "TrainingEvaluator"]
+
+PRELOAD = ("nasturtium.evaluators.warm",)
 
 _PARTS = ("x_train", "y_train", "x_validation", "y_validation")
 
@@ -49,10 +51,11 @@ class TrainingEvaluator:
     statistics: Statistics | None = None
     device: str = "cpu"
     threads: int = 1
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
     _tensors: _Tensors | None = field(default=None, init=False, repr=False, compare=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        names = (n for n in self.__dataclass_fields__ if n != "_tensors")
+        names = (f.name for f in fields(self) if f.name != "_tensors")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:

@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from nasturtium.errors import UserError
 from nasturtium.evaluators import Result
 from nasturtium.evaluators.recipe import Recipe
+from nasturtium.evaluators.training import PRELOAD
 from nasturtium.networks import Net
 from nasturtium.search import Observation, Proposal
 from nasturtium.spaces import Architecture, Choice, Space
@@ -64,6 +65,7 @@ class FinalEvaluator:
     recipe: Recipe
     folder: Path
     device: str
+    preload: ClassVar[tuple[str, ...]] = PRELOAD
 
     def evaluate(
         self,
