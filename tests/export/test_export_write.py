@@ -181,7 +181,7 @@ def test_nothing_is_written_when_a_form_differs(tmp_path: Path) -> None:
         write(tmp_path / "none", NET, STATISTICS, TABLE, STATE, ROWS, formats=("source",))
 
 
-def test_images_in_all_formats_with_a_converter_made_ready(tmp_path: Path) -> None:
+def test_images_in_all_formats(tmp_path: Path) -> None:
     x = image_rows(20)
     statistics = statistics_of(IMAGES, x)
     net = baselines.residual_net((1, 8, 8), 3, params=2000)
@@ -194,7 +194,6 @@ def test_images_in_all_formats_with_a_converter_made_ready(tmp_path: Path) -> No
         state,
         x,
         formats=("source", "onnx", "torch-export"),
-        converter=Converter(prepare=("onnx",)),
     )
     assert all(value < 1e-4 for value in summary.to_json().values())
     assert len(summary.to_json()) == 3
@@ -210,7 +209,11 @@ def test_a_regression_far_from_zero_is_judged_in_its_own_units(tmp_path: Path) -
     statistics = statistics_of(REGRESSION, x)
     assert statistics.target_deviation > 1000
     net = small_net(statistics.out_features, 1)
-    write(tmp_path, net, statistics, REGRESSION, trained(net), x, formats=("source",))
+    process = Converter(prepare=("torch_export",))
+    formats = ("source", "torch-export")
+    write(
+        tmp_path, net, statistics, REGRESSION, trained(net), x, formats=formats, converter=process
+    )
     state = read_weights(tmp_path / "weights.safetensors")
     # A hundredth of a standard deviation: tens of units of the target.
     state["net.head.bias"] = state["net.head.bias"] + 0.01
