@@ -348,3 +348,16 @@ def spaces(draw_: st.DrawFn, *, max_decisions: int = 6) -> Space:
         kind = draw_(st.sampled_from([at_most, at_least]))
         constraints.append(kind(same, choice.options[0], draw_(st.integers(0, len(same)))))
     return Space("random", decisions, graph, constraints)
+
+
+@st.composite
+def cells(draw_: st.DrawFn) -> Space:
+    """A cell where every edge is searched: many architectures compute the same in many ways."""
+    labels = st.sampled_from(["sum", "sum", "cat", "conv", "pool"])
+    graph = Graph(zero="none", identity=("skip", "sum"), weightless="pool", concat="cat")
+    graph.node("n0", "sum").node("n1", draw_(labels)).node("n2", draw_(labels))
+    graph.node("n3", draw_(labels))
+    decisions = [Choice(f"e{s}{d}", OPS[:4]) for s, d in itertools.combinations(range(4), 2)]
+    for (s, d), choice in zip(itertools.combinations(range(4), 2), decisions, strict=True):
+        graph.edge(f"n{s}", f"n{d}", choice)
+    return Space("cell", decisions, graph)

@@ -17,10 +17,10 @@ from nasturtium.encodings import (
     one_hot,
 )
 from nasturtium.errors import SpaceError
-from nasturtium.spaces import Space
+from nasturtium.spaces import Choice, Graph, Space
 
 some = settings(
-    max_examples=40,
+    max_examples=60,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -120,11 +120,8 @@ def partition(items: list[Any]) -> list[int]:
     return [first.setdefault(item, i) for i, item in enumerate(items)]
 
 
-@settings(some, max_examples=30)
-@given(twin.spaces(max_decisions=5))
-def test_keys_give_the_partition_of_the_twin(space: Space) -> None:
+def compare_keys(space: Space, codes: Any) -> None:
     assert space.graph is not None
-    codes = space.enumerate()[:60]
     forms: dict[str, list[Any]] = {"genotype": [], "pruned": [], "graph": [], "function": []}
     for code in codes.tolist():
         own = twin.attributes(space, code)
@@ -140,3 +137,39 @@ def test_keys_give_the_partition_of_the_twin(space: Space) -> None:
     for convention, expected in forms.items():
         got = [tuple(key) for key in space.keys(codes, convention).tolist()]
         assert partition(got) == partition(expected), convention
+
+
+@settings(some, max_examples=30)
+@given(twin.spaces(max_decisions=5))
+def test_keys_give_the_partition_of_the_twin(space: Space) -> None:
+    compare_keys(space, space.enumerate()[:60])
+
+
+@settings(some, max_examples=25)
+@given(twin.cells(), seeds)
+def test_keys_of_cells_give_the_partition_of_the_twin(space: Space, seed: int) -> None:
+    compare_keys(space, space.sample(120, seed=seed))
+
+
+def test_a_concatenated_sum_is_one_value() -> None:
+    """Two concatenations of the same values are one value, also where an entering one is a sum."""
+    graph = Graph(identity=("skip", "sum"), concat="cat")
+    for name, label in zip(
+        "imscdpqo", ("sum", "sum", "sum", "cat", "cat", *["sum"] * 3), strict=True
+    ):
+        graph.node(name, label)
+    own, second = Choice("own", ("skip", "none")), Choice("second", ("none", "conv"))
+    other = Choice("other", ("none", "conv"))
+    for src, dst in ("im", "is"):
+        graph.edge(src, dst, "conv")
+    for src, dst in ("ms", "sc", "ic", "sd", "po", "qo"):
+        graph.edge(src, dst, "skip")
+    graph.edge("i", "d", own).edge("c", "p", "conv").edge("c", "q", second).edge("d", "q", other)
+    space = Space("cat", [own, second, other], graph)
+
+    def key(text: str) -> str:
+        return space.parse(f"cat:{text}").key()
+
+    once = key("own=skip,second=conv,other=none")
+    assert key("own=skip,second=none,other=conv") == once
+    assert key("own=none,second=none,other=conv") != once
