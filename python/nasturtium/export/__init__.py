@@ -3,13 +3,22 @@
 from nasturtium.export.converter import Converter
 from nasturtium.export.files import write_atomic
 from nasturtium.export.source import ModelSource, model_source
-from nasturtium.export.write import FILES, Checks, ExportSummary, check, trained_model, write
+from nasturtium.export.write import (
+    FILES,
+    Checks,
+    ExportSummary,
+    Format,
+    check,
+    trained_model,
+    write,
+)
 
 __all__ = [
     "FILES",
     "Checks",
     "Converter",
     "ExportSummary",
+    "Format",
     "ModelSource",
     "check",
     "model_source",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasturtium.errors import MissingExtra
-from nasturtium.export import weights
+from nasturtium.export import Converter, Format, weights, write
 from nasturtium.export.files import write_atomic
 from nasturtium.job.boosting import fit_boosting, predict_boosting
 from nasturtium.job.finals import Contestant
@@ -64,15 +64,21 @@ def test(
         return look_once(job.folder, job.task.parts.test, everyone)
 
 
-def export(job: Job, found: Architecture) -> dict[str, Any]:
+def converter(job: Job) -> Converter | None:
+    """The process that will export, started early so that its imports cost no time later."""
+    return Converter(prepare=("onnx",)) if job.config.export and not _missing_for_onnx() else None
+
+
+def export(job: Job, found: Architecture, process: Converter | None) -> dict[str, Any]:
     """Write and check the network's files; the differences found, for the result."""
     if not job.config.export:
         return {}
-    from nasturtium.export import write
-
+    missing = _missing_for_onnx()
+    if missing is not None:
+        job.progress.note(f"model.onnx is not written: {MissingExtra(missing, 'onnx')}")
     with job.phase("export"):
         x, _ = job.arrays.raw()
-        formats = ("source", "onnx") if _has_onnx(job) else ("source",)
+        formats: tuple[Format, ...] = ("source",) if missing else ("source", "onnx")
         summary = write(
             job.folder,
             job.task.lower(found),
@@ -82,6 +88,7 @@ def export(job: Job, found: Architecture) -> dict[str, Any]:
             x[:SAMPLES],
             formats=formats,
             architecture=str(found),
+            converter=process,
         )
     return {**summary.checks.to_json(), "rows": summary.checks.rows, "files": list(summary.files)}
 
@@ -307,12 +314,10 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _has_onnx(job: Job) -> bool:
-    for package in ("onnx", "onnxscript", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            job.progress.note(f"model.onnx is not written: {MissingExtra(package, 'onnx')}")
-            return False
-    return True
+def _missing_for_onnx() -> str | None:
+    """The first package that is missing for model.onnx; None where it can be written."""
+    packages = ("onnx", "onnxscript", "onnxruntime")
+    return next((p for p in packages if importlib.util.find_spec(p) is None), None)
 
 
 def remove_work(job: Job) -> None:

@@ -33,6 +33,7 @@ EXPORT_SECONDS = 14.0
 CLOSING_SECONDS = 6.0  # starting workers, test, latency, report
 _UNBOUNDED = 2**62
 STEPS = 6  # training steps that are timed of a network
+OPTIMISM = 1.4  # a search is measured while two processes work, warm-up included
 CONTENTION = 1.2  # two processes share caches and memory: each is slower than alone
 
 
@@ -71,10 +72,14 @@ class Plan:
         return math.ceil(rows / self.batch_size) * (a + b * macs) * CONTENTION
 
     def epochs_within(self, epoch_seconds: float) -> int:
-        """Epochs of the final training, each taking `epoch_seconds`: at most `final_epochs`."""
+        """Epochs of the final training, each taking `epoch_seconds`: at most `final_epochs`.
+
+        Rather too many than too few: with a deadline the schedule follows the time.
+        """
         if self.final_seconds is None:
             return self.final_epochs
-        return max(1, min(int(0.95 * self.final_seconds / epoch_seconds), self.final_epochs))
+        wanted = int(OPTIMISM * self.final_seconds / epoch_seconds)
+        return max(1, min(wanted, self.final_epochs))
 
 
 def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:

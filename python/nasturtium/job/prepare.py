@@ -123,7 +123,7 @@ class Limited:
         for code in codes:
             if code.tobytes() not in self._milliseconds:
                 net = self._task.lower(self._task.space.architecture(code))
-                self._milliseconds[code.tobytes()] = self._latency.predict(net)
+                self._milliseconds[code.tobytes()] = self._latency.upper(net)
         return np.array([self._milliseconds[code.tobytes()] for code in codes])
 
     def limits(
