@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nasturtium.errors import MissingExtra
-from nasturtium.export import Converter, Format, weights, write
+from nasturtium.export import Converter, weights, write
 from nasturtium.export.files import write_atomic
 from nasturtium.job.boosting import fit_boosting, predict_boosting
 from nasturtium.job.finals import Contestant
@@ -78,7 +78,7 @@ def export(job: Job, found: Architecture, process: Converter | None) -> dict[str
         job.progress.note(f"model.onnx is not written: {MissingExtra(missing, 'onnx')}")
     with job.phase("export"):
         x, _ = job.arrays.raw()
-        formats: tuple[Format, ...] = ("source",) if missing else ("source", "onnx")
+        formats: tuple[str, ...] = ("source",) if missing else ("source", "onnx")
         summary = write(
             job.folder,
             job.task.lower(found),
