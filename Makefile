@@ -4,12 +4,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt \
-  $(shell find cmake csrc kernels -name '*.cc' -o -name '*.hpp' -o -name '*.h' -o -name '*.cmake*')
+  $(shell find csrc kernels -name '*.cc' -o -name '*.hpp' -o -name '*.h' -o -name '*.cmake*')
 
 .PHONY: demo test clean
 
 demo: $(VENV)/.installed
-	$(BIN)/nasturtium search digits --out runs/digits --overwrite --baselines full
+	$(BIN)/nasturtium search digits --time 3m --baselines full --out runs/digits --overwrite
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -q

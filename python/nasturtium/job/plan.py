@@ -20,8 +20,9 @@ import numpy as np
 from nasturtium.errors import UserError
 from nasturtium.evaluators.recipe import Recipe
 from nasturtium.job.config import SearchConfig
-from nasturtium.job.prepare import Task
+from nasturtium.job.prepare import SAMPLED, Task
 from nasturtium.rng import derive
+from nasturtium.search import Limits
 
 ETA = 3
 CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
@@ -108,7 +109,7 @@ def plan_time(
     recipe: Recipe,
     *,
     left: float,
-    keep: Callable[[Any], Any],
+    keep: Limits,
     step_seconds: Callable[[Any], tuple[float, float]],
 ) -> Plan:
     """The plan of a `--time` run that has `left` seconds left.
@@ -117,15 +118,11 @@ def plan_time(
         keep: the user's limits, on batches of codes.
         step_seconds: measures a list of `Net`s and returns `(a, b)`.
     """
-    codes = task.space.sample(256, seed=derive(config.seed, "calibration"))
-    codes = codes[keep(codes)]
-    if len(codes) == 0:
-        raise UserError(
-            "no architecture of 256 sampled is within the limits: raise --max-params"
-            + (", --max-macs" if config.max_macs else "")
-            + (" or --max-latency" if config.max_latency_ms else "")
-        )
-    nets = sorted((task.lower(task.space.architecture(c)) for c in codes), key=_macs)
+    codes = task.space.sample(SAMPLED, seed=derive(config.seed, "limits"))
+    kept = codes[keep(codes)]
+    if len(kept) == 0:
+        raise UserError(keep.explain(codes))
+    nets = sorted((task.lower(task.space.architecture(c)) for c in kept), key=_macs)
     spread = [nets[round(q * (len(nets) - 1))] for q in (0.1, 0.4, 0.7, 0.9)]
     a, b = step_seconds(spread)
     free = left - CLOSING_SECONDS - (EXPORT_SECONDS if config.export else 0.0)

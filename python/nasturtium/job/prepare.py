@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 SPACE_OF = {"image": "image_cell", "table": "residual_mlp"}
+SAMPLED = 256  # architectures by which limits are judged
 QUARTER = 4  # a found image network is at most 1 / QUARTER of the hand-designed one, by default
 SMALLEST_DEFAULT = 8_000  # parameters: the default limit is never below
 
@@ -148,6 +149,23 @@ class Limited:
         if key not in self._costs:
             self._costs[key] = self._task.cost(self._task.space.architecture(code))
         return self._costs[key]
+
+
+def check_search(task: Task, config: SearchConfig) -> None:
+    """Raise `UserError` where the method is unknown or the sizes leave no architecture."""
+    sizes = dataclasses.replace(config, max_latency_ms=None)
+    limits = Limited(task).limits(sizes)
+    registry.create(
+        config.method,
+        "method",
+        space=task.space,
+        seed=0,
+        allowed=limits,
+        fidelities=({"epochs": 1}, {"epochs": 3}),
+    )
+    codes = task.space.sample(SAMPLED, seed=derive(config.seed, "limits"))
+    if not limits(codes).any():
+        raise UserError(limits.explain(codes))
 
 
 def _test_file(config: SearchConfig, dataset: Dataset) -> Dataset | None:

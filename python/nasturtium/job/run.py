@@ -23,7 +23,7 @@ from nasturtium.job.clock import SESSION, Clock, seconds_used
 from nasturtium.job.config import SearchConfig
 from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
 from nasturtium.job.folder import RECORD, check_folder, make_folder
-from nasturtium.job.prepare import Limited, Task, prepare
+from nasturtium.job.prepare import Limited, Task, check_search, prepare
 from nasturtium.job.progress import Progress, Silent, TrialSeen
 from nasturtium.job.select import best_trial, text_of
 from nasturtium.job.tensors import Arrays, training_evaluator
@@ -339,7 +339,7 @@ def open_job(
         store = Store.open(record, SEARCH)
         config = SearchConfig.from_json(store.config["search"]).resumed_with(explicit)
     task = prepare(config, dataset=dataset, parts=parts)
-    registry.find(config.method.partition("(")[0].strip(), "method")
+    check_search(task, config)
     if config.baseline is not None:
         from nasturtium.job.finals import user_network
 
