@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike
 from nasturtium.data import Dataset, Split, from_arrays, split
 from nasturtium.errors import StudyError, UserError
 from nasturtium.job import finish
+from nasturtium.job.begin import open_job
 from nasturtium.job.config import SearchConfig, parse_seconds
 from nasturtium.job.functional import Found, search_function
 from nasturtium.job.outcome import Run
 from nasturtium.job.progress import Progress, Silent
-from nasturtium.job.run import RANDOM, Job, open_job
+from nasturtium.job.result import result_of
+from nasturtium.job.run import RANDOM, Job
 from nasturtium.job.select import best_trial
 from nasturtium.rng import derive
 from nasturtium.spaces import Architecture, Space
@@ -151,7 +153,7 @@ def complete(job: Job, temporary: Any = None) -> Run:
     tested = finish.test(job, finish.predictors(job, contestants))
     exports = finish.export(job, found, process)
     latencies = finish.latency(job)
-    result = finish.result_of(job, found_trial, contestants, tested, exports, latencies)
+    result = result_of(job, found_trial, contestants, tested, exports, latencies)
     finish.write_result(job, result)
     return Run(job.folder, result, job.arrays, contestants["found"], temporary)
 

@@ -7,24 +7,20 @@ where it was: what was decided from a measured time is an event, every training 
 from __future__ import annotations
 
 import dataclasses
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasturtium import registry
-from nasturtium.data import Dataset, Split
 from nasturtium.errors import StudyError, UserError
 from nasturtium.evaluators.recipe import Recipe
 from nasturtium.job import plan as planning
-from nasturtium.job.clock import SESSION, Clock, seconds_used
+from nasturtium.job.clock import Clock
 from nasturtium.job.config import SearchConfig
 from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
-from nasturtium.job.folder import RECORD, check_folder, make_folder
-from nasturtium.job.prepare import Limited, Task, check_search, prepare
-from nasturtium.job.progress import Progress, Silent, TrialSeen
+from nasturtium.job.prepare import Limited, Task
+from nasturtium.job.progress import Progress, TrialSeen
 from nasturtium.job.select import best_trial, text_of
 from nasturtium.job.tensors import Arrays, training_evaluator
 from nasturtium.rng import derive
@@ -312,56 +308,6 @@ class Job:
         model = LatencyModel.measure([self.task.lower(space.architecture(code)) for code in codes])
         self.store.event("latency_model", model.to_json())
         return model
-
-
-def open_job(
-    config: SearchConfig,
-    *,
-    folder: Path,
-    resume: bool,
-    overwrite: bool,
-    explicit: Mapping[str, Any],
-    command: Sequence[str],
-    progress: Progress | None = None,
-    dataset: Dataset | None = None,
-    parts: Split | None = None,
-) -> Job:
-    """Begin a run in `folder`, or take it up again; nothing is written before the input is sound.
-
-    Raises:
-        UserError: anything about the input, the folder or the record that makes the run impossible.
-    """
-    begun = time.monotonic()
-    check_folder(folder, resume=resume, overwrite=overwrite)
-    record = folder / RECORD
-    store = None
-    if resume:
-        store = Store.open(record, SEARCH)
-        config = SearchConfig.from_json(store.config["search"]).resumed_with(explicit)
-    task = prepare(config, dataset=dataset, parts=parts)
-    check_search(task, config)
-    if config.baseline is not None:
-        from nasturtium.job.finals import user_network
-
-        user_network(config.baseline, task.net_input, task.outputs)
-    fingerprint = task.fingerprint()
-    if store is None:
-        make_folder(folder, overwrite=overwrite)
-        kept = {"search": config.to_json(), "data": fingerprint, "space": task.space.fingerprint}
-        store = Store.create(record, SEARCH, config=kept)
-        used = 0.0
-    else:
-        if store.config["data"] != fingerprint or store.config["space"] != task.space.fingerprint:
-            raise StudyError(
-                f"{folder}: the data or the space differ from those that the run was begun with"
-            )
-        used = seconds_used(record)
-    clock = Clock(config.time, used=used + time.monotonic() - begun)
-    store.event(SESSION, {"command": list(command), "config": config.to_json(), "pid": os.getpid()})
-    if progress is not None:
-        for note in task.dataset.notes:
-            progress.note(note)
-    return Job(config, task, folder, store, clock, progress or Silent(), command)
 
 
 def pick_device(device: str) -> str:

@@ -1,0 +1,204 @@
+"""The content of result.json: what was found, how it compares, and under which circumstances."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from nasturtium.job.finals import Contestant
+from nasturtium.job.run import FINAL, RANDOM, SEARCH, Job
+from nasturtium.job.score import Predictions, compare, metric_value, test_scores, verdict
+from nasturtium.job.select import epochs_of, expected_best
+from nasturtium.networks import cost
+from nasturtium.report.data import net_to_json
+from nasturtium.rng import derive
+from nasturtium.study import TrialRecord
+
+RANDOM_LEAST = 3  # random trials at one fidelity from which random search is estimated
+
+
+def result_of(
+    job: Job,
+    found_trial: TrialRecord,
+    contestants: dict[str, Contestant],
+    tested: tuple[npt.NDArray[Any], dict[str, Predictions]],
+    exports: dict[str, Any],
+    latencies: dict[str, Any],
+) -> dict[str, Any]:
+    """The content of result.json; its keys are documented in the README."""
+    task, config = job.task, job.config
+    found = job.architecture(found_trial)
+    spent = task.cost(found)
+    y, predictions = tested
+    seed = derive(config.seed, "bootstrap")
+    result: dict[str, Any] = {
+        "version": importlib.metadata.version("nasturtium"),
+        "task": task.kind,
+        "data": _data(job),
+        "space": task.space.name,
+        "method": config.method,
+        "seed": config.seed,
+        "metric": task.metric,
+        "architecture": str(found),
+        "trial": found_trial.number,
+        "params": spent.params,
+        "macs": spent.macs,
+        "validation_score": found_trial.score,
+        "epochs": contestants["found"].epochs,
+        "baselines": [],
+    }
+    if predictions:
+        result |= test_scores(task.kind, y, predictions["found"], seed=seed)
+        result["test_metric"] = metric_value(task.metric, y, predictions["found"])
+        result["baselines"] = [
+            _baseline(job, contestants.get(name), name, y, predictions, seed)
+            for name in predictions
+            if name != "found"
+        ]
+    if config.baselines == "quick":
+        result["baselines"] += _estimated_random(job, found_trial)
+    result |= {
+        "latency_ms": latencies,
+        "exports": exports,
+        "network": net_to_json(task.lower(found)),
+        "trials": _counts(job),
+        "limits": {
+            "max_params": task.max_params,
+            "max_macs": config.max_macs,
+            "affordable_macs": job.plan.max_macs,
+            "max_latency_ms": config.max_latency_ms,
+        },
+        "budget": {"time": config.time, "trials": config.trials, "plan": job.plan.to_json()},
+        "seconds": {**job.seconds, "total": job.clock.elapsed()},
+        "environment": _environment(job),
+        "command": job.command,
+    }
+    return result
+
+
+def _baseline(
+    job: Job,
+    contestant: Contestant | None,
+    name: str,
+    y: npt.NDArray[Any],
+    predictions: dict[str, Predictions],
+    seed: int,
+) -> dict[str, Any]:
+    task = job.task
+    entry: dict[str, Any] = {
+        "name": name,
+        "kind": "boosting" if contestant is None else contestant.kind,
+        "title": "gradient boosting" if contestant is None else contestant.title,
+        "measured": True,
+    }
+    entry |= test_scores(task.kind, y, predictions[name], seed=seed)
+    entry["test_metric"] = metric_value(task.metric, y, predictions[name])
+    entry |= compare(task.kind, y, predictions["found"], predictions[name], seed=seed)
+    entry["verdict"] = verdict(entry["title"], entry)
+    if contestant is None:
+        entry["seconds"] = job.seconds.get("gradient_boosting")
+        return entry
+    entry["epochs"] = contestant.epochs
+    if contestant.net is not None:
+        spent = cost(contestant.net)
+        entry |= {"params": spent.params, "macs": spent.macs}
+    trial = next(t for t in job.trials(FINAL) if t.arch.endswith(f"network={name}"))
+    entry["seconds"] = trial.seconds
+    return entry
+
+
+def _estimated_random(job: Job, found: TrialRecord) -> list[dict[str, Any]]:
+    """What random search would have found for the epochs of the search, by validation score.
+
+    The expected best of as many draws as the epochs pay for, from the run's own random trials at
+    the highest fidelity that has enough of them.
+    """
+    trials = job.trials(SEARCH)
+    drawn = [t for t in trials if t.origin.startswith("random") and t.status == "ok"]
+    scores: dict[int, list[float]] = {}
+    for trial in drawn:
+        if trial.score is not None:
+            scores.setdefault(epochs_of(trial), []).append(trial.score)
+    enough = [epochs for epochs, values in scores.items() if len(values) >= RANDOM_LEAST]
+    if not enough:
+        return []
+    epochs = max(enough)
+    spent = sum(len(t.curve) or epochs_of(t) for t in trials)
+    draws = max(1.0, spent / job.plan.rungs[-1])
+    expected = expected_best(scores[epochs], draws)
+    at_rung = [t.score for t in trials if epochs_of(t) == epochs and t.score is not None]
+    ahead = max(at_rung) - expected
+    return [
+        {
+            "name": "random_search",
+            "kind": "random-search",
+            "title": "random search at equal cost",
+            "measured": False,
+            "validation_score": expected,
+            "difference_validation": ahead,
+            "verdict": f"At {epochs} epochs the search's best validation score is {ahead:+.4f} "
+            "against the estimate for random search.",
+            "note": f"Estimated, not run: the expected best of {draws:.0f} draws from the "
+            f"{len(scores[epochs])} random trials of this run at {epochs} epochs.",
+        }
+    ]
+
+
+def _data(job: Job) -> dict[str, Any]:
+    dataset, parts = job.task.dataset, job.task.parts
+    return {
+        "name": dataset.name,
+        "rows": len(dataset.x),
+        "train": len(parts.train),
+        "validation": len(parts.validation),
+        "test": parts.test.size,
+        "input_shape": list(dataset.x.shape[1:]),
+        "classes": list(dataset.schema.classes),
+        "target": dataset.schema.target,
+        "notes": list(dataset.notes),
+    }
+
+
+def _counts(job: Job) -> dict[str, Any]:
+    counts: dict[str, Any] = {"total": 0, "by_fidelity": {}}
+    for trial in job.trials(SEARCH):
+        counts["total"] += 1
+        counts[trial.status] = counts.get(trial.status, 0) + 1
+        rung = f"{epochs_of(trial)} epochs"
+        counts["by_fidelity"][rung] = counts["by_fidelity"].get(rung, 0) + 1
+    counts["random_search"] = len(job.trials(RANDOM))
+    return counts
+
+
+def _environment(job: Job) -> dict[str, Any]:
+    versions: dict[str, str | None] = {}
+    for package in ("nasturtium", "torch", "numpy", "scikit-learn", "onnx", "onnxruntime"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = None
+    return {
+        **versions,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "device": job.device,
+        "workers": job.config.workers,
+    }
+
+
+def _cpu_name() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
