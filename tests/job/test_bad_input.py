@@ -48,7 +48,10 @@ CASES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "infinite pixels": (lambda p: [_npz(p / "a.npz", _with(np.inf), LABELS)], "inf"),
     "lengths": (lambda p: [_npz(p / "a.npz", _images(), LABELS[:50])], "50"),
     "unknown space": (lambda p: ["digits", "--space", "image_sell"], 'did you mean "image-cell"'),
-    "space for tables": (lambda p: ["digits", "--space", "residual_mlp"], "--space residual"),
+    "space for images": (
+        lambda p: [_npz(p / "a.npz", _images().reshape(60, 64), LABELS), "--space", "image_cell"],
+        "--space image_cell",
+    ),
     "unknown method": (lambda p: ["digits", "--method", "random_serch"], "random-search"),
     "wrong method argument": (
         lambda p: ["digits", "--method", "regularized_evolution(populaton=3)"],
