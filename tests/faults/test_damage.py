@@ -28,6 +28,7 @@ COLUMNS = [
     ("trial", "proposal", "replace(proposal, 'chain', 'chaim')"),
     ("trial", "asked_at", "asked_at + 1"),
     ("trial", "number", "99"),
+    ("trial", "id", "id + 100"),
     ("trial", "status", "'failed'"),
     ("trial", "result", "replace(result, '0.', '1.')"),
     ("trial", "told_at", "told_at + 1"),
@@ -51,13 +52,13 @@ def test_a_changed_value_is_named(tmp_path: Path, table: str, column: str, value
         number = connection.execute("SELECT max(id) FROM event").fetchone()[0]
     connection.close()
     store = Store.open(tmp_path / "study.db", "search")
-    wanted = f"event {number}" if table == "event" else "trial 5"
-    what = "missing" if column == "number" else "damaged"
+    named = "trial 99" if column == "number" else "trial 5"
+    wanted = f"event {number}" if table == "event" else named
+    what = "missing" if column == "id" else "damaged"
     with pytest.raises(StudyError, match=f"study.db: {wanted} is {what}.* restore") as caught:
         store.events() if table == "event" else store.trials()
     assert "\n" not in str(caught.value)
-    named = wanted if column != "number" else "trial 99"
-    assert [f"study.db: {named} is damaged" in line for line in store.check()] == [True]
+    assert [f"study.db: {wanted} is damaged" in line for line in store.check()] == [True]
 
 
 def test_a_changed_config_is_named(tmp_path: Path) -> None:

@@ -20,13 +20,34 @@ from sqlalchemy import (
     text,
 )
 
-__all__ = ["CUT", "RELEASED", "RUNNING", "STATES", "TOLD", "VERSION", "event", "study", "trial"]
+__all__ = [
+    "CUT",
+    "RELEASED",
+    "RUNNING",
+    "STATES",
+    "TOLD",
+    "VERSION",
+    "event",
+    "study",
+    "trial",
+    "trial_id",
+]
 
 VERSION = 1
 RUNNING, RELEASED, CUT, TOLD = "running", "released", "cut", "told"
 STATES = (RUNNING, RELEASED, CUT, TOLD)
 
 metadata = MetaData()
+
+# In SQLite a column of type INTEGER is the key of the table itself; any other key is a second tree,
+# and a page more to write for each trial.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+def trial_id(study_id: int, number: int) -> int:
+    """The key of a trial: the trials of a study lie side by side, by number."""
+    return study_id * 2**40 + number
+
 
 study = Table(
     "study",
@@ -41,8 +62,9 @@ study = Table(
 trial = Table(
     "trial",
     metadata,
-    Column("study_id", Integer, ForeignKey("study.id"), primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("id", _Id, primary_key=True, autoincrement=False),
+    Column("study_id", Integer, ForeignKey("study.id"), nullable=False),
+    Column("number", BigInteger, nullable=False),
     Column("seed", BigInteger, nullable=False),
     Column("proposal", Text, nullable=False),
     Column("asked_at", Double, nullable=False),
@@ -57,7 +79,6 @@ trial = Table(
     Column("told_sum", BigInteger),
 )
 
-# In a table without rowids, SQLite would walk all trials by their key instead of this index.
 UNFINISHED = text("state <> 'told'")
 Index(
     "trial_unfinished",

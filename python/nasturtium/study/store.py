@@ -23,12 +23,11 @@ PAGE = 1000
 
 _t, _e, _s = schema.trial.c, schema.event.c, schema.study.c
 _HERE = _t.study_id == bindparam("study")
-_THIS = (_HERE, _t.number == bindparam("this"))
+_THIS = _t.id == bindparam("this")
 # The literal, not a parameter: only so may the partial index serve.
 _OPEN = _t.state != literal_column("'told'")
 _MINE = (_HERE, _OPEN, _t.owner == bindparam("old_owner"), _t.state == schema.RUNNING)
 _OURS = _e.study_id == bindparam("study")
-_TRIALS = select(schema.trial).where(_HERE).order_by(_t.number)
 _EVENTS = select(schema.event).where(_OURS).order_by(_e.id)
 _OF_KIND = select(schema.event).where(_OURS, _e.kind == bindparam("of_kind"))
 
@@ -45,14 +44,14 @@ ADD_TRIAL = Prepared(
 )
 TELL = Prepared(
     update(schema.trial)
-    .where(*_THIS, _OPEN)
+    .where(_THIS, _OPEN)
     .values({name: bindparam(f"new_{name}") for name in ("attempt", "status", "result")})
     .values(told_at=bindparam("new_at"), told_sum=bindparam("new_sum"))
     .values(state=schema.TOLD, owner="", lease=0.0)
 )
 CLAIM = Prepared(
     update(schema.trial)
-    .where(*_THIS, _t.state == bindparam("old_state"), _t.owner == bindparam("old_owner"))
+    .where(_THIS, _t.state == bindparam("old_state"), _t.owner == bindparam("old_owner"))
     .where(_t.attempt == bindparam("old_attempt"))
     .values(state=schema.RUNNING, attempt=_t.attempt + 1)
     .values(owner=bindparam("new_owner"), lease=bindparam("new_lease"))
@@ -61,8 +60,13 @@ RELEASE = Prepared(
     update(schema.trial).where(*_MINE).values(state=bindparam("new_state"), owner="", lease=0.0)
 )
 RENEW = Prepared(update(schema.trial).where(*_MINE).values(lease=bindparam("new_lease")))
-UNFINISHED = Prepared(_TRIALS.where(_OPEN))
-SOME_TRIALS = Prepared(_TRIALS.where(_t.number >= bindparam("this")).limit(bindparam("most")))
+UNFINISHED = Prepared(select(schema.trial).where(_HERE, _OPEN).order_by(_t.number))
+SOME_TRIALS = Prepared(
+    select(schema.trial)
+    .where(_t.id >= bindparam("this"), _t.id < bindparam("end"))
+    .order_by(_t.id)
+    .limit(bindparam("most"))
+)
 ALL_EVENTS = Prepared(_EVENTS)
 EVENTS = Prepared(_OF_KIND.order_by(_e.id))
 LAST_EVENT = Prepared(_OF_KIND.order_by(_e.id.desc()).limit(1))
@@ -139,6 +143,7 @@ class Store:
         """Record that trial `number` is asked and given to `owner`; False where it is there."""
         now = time.time()
         row = {
+            "id": schema.trial_id(self._id, number),
             "study_id": self._id,
             "number": number,
             "seed": seed,
@@ -249,7 +254,8 @@ class Store:
         return found
 
     def _key(self, number: int) -> dict[str, Any]:
-        return {"study": self._id, "this": number}
+        this, end = schema.trial_id(self._id, number), schema.trial_id(self._id + 1, 0)
+        return {"this": this, "end": end}
 
     def _study(self) -> tuple[int, Any]:
         rows = self._database.rows(THE_STUDY, {"of_name": self.name})
@@ -280,11 +286,13 @@ class Store:
             if told
             else None
         )
-        if (
-            row["asked_sum"] != asked
-            or row["told_sum"] != total
-            or row["state"] not in schema.STATES
-        ):
+        sound = (
+            row["id"] == schema.trial_id(row["study_id"], row["number"])
+            and row["asked_sum"] == asked
+            and row["told_sum"] == total
+            and row["state"] in schema.STATES
+        )
+        if not sound:
             raise self._damage(f"trial {row['number']}")
         fields = loads(row["proposal"])
         return TrialRecord(
