@@ -287,8 +287,8 @@ class Store:
             else None
         )
         sound = (
-            row["id"] == schema.trial_id(row["study_id"], row["number"])
-            and row["asked_sum"] == asked
+            row["asked_sum"] == asked
+            and row["id"] == schema.trial_id(row["study_id"], row["number"])
             and row["told_sum"] == total
             and row["state"] in schema.STATES
         )
