@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-import platform
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from nasturtium import _core
 from nasturtium.encodings import one_hot
+from nasturtium.machine import measured_with
 from nasturtium.spaces import Choice, Graph, Space, image_cell, nb201, residual_mlp
 
 N = 1_000_000
@@ -95,24 +93,6 @@ def time_counts() -> Row:
             "seconds": round(seconds, 5), "rows_per_second": round(15625 / seconds)}  # fmt: skip
 
 
-def machine() -> Row:
-    model = "unknown"
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
-        model = lines[0].partition(":")[2].strip() if lines else model
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    )
-    return {
-        "processor": model,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "nasturtium": _core.__version__,
-        "commit": commit.stdout.strip() or "unknown",
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     default = Path(__file__).parents[1] / "results" / "core.csv"
@@ -122,7 +102,7 @@ def main() -> None:
         row for make in (nb201, own_space, image_cell, residual_mlp) for row in time_space(make())
     ]
     rows.append(time_counts())
-    about = machine()
+    about = measured_with(("numpy", "nasturtium"), checkout=Path(__file__).parent)
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*rows[0], *about])

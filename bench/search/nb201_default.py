@@ -16,7 +16,6 @@ import csv
 import gzip
 import os
 import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -26,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 import nasturtium
+from nasturtium import machine
 from nasturtium.search import (
     Observation,
     Optimizer,
@@ -90,13 +90,6 @@ def read() -> dict[str, tuple[float, float, float, float]]:
         }
 
 
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=100)
@@ -104,14 +97,11 @@ def main() -> None:
     options = parser.parse_args()
     table = read()
     optimum = max(row[2] for row in table.values())
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
     where = {
-        "hardware": f"{processor()}, {os.cpu_count()} cores",
+        "hardware": f"{machine.processor()}, {machine.cores()} cores",
         "versions": f"nasturtium {nasturtium.__version__}, Python {platform.python_version()}, "
         f"numpy {np.__version__}",
-        "commit": commit,
+        "commit": machine.commit(ROOT),
     }
     results = []
     for scale, (ladder, budgets) in SCALES.items():
@@ -140,7 +130,7 @@ def main() -> None:
                         "median_test": round(float(np.median(values)), 3),
                         "tenth_percentile": round(float(np.quantile(values, 0.1)), 3),
                         "mean_regret": round(optimum - float(values.mean()), 3),
-                        "p_above_random": f"{sign_test(values, found['random-search']):.1e}",
+                        "p_above_random": f"{sign_test(list(values), found['random-search']):.1e}",
                         "ms_per_trial": round(1e3 * (time.process_time() - start) / trials, 3),
                         **where,
                     }

@@ -24,9 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from machine import describe
-
 from nasturtium.errors import NasturtiumError
+from nasturtium.machine import measured_with
 from nasturtium.study import Store, TrialRecord
 
 HERE = Path(__file__).parent
@@ -227,7 +226,11 @@ def main() -> None:
         rng = random.Random(arguments.seed)
         rows = disturb(plan, folder / "killed", arguments.kills, len(calm), work, rng)
         found = verdict(plan, folder / "killed", calm, rows)
-    about = {"command": arguments.start.replace(sys.executable, "python"), **describe()}
+    where = measured_with(("sqlalchemy", "nasturtium"), checkout=HERE)
+    about = {"command": arguments.start.replace(sys.executable, "python"), **where}
+        "command": arguments.start.replace(sys.executable, "python"),
+        **measured_with(("sqlalchemy", "nasturtium"), checkout=Path(__file__).parent),
+    }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with arguments.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[0], "wrong", *about], lineterminator="\n")

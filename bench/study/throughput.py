@@ -17,9 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from machine import describe
-
 from nasturtium.evaluators.base import Result
+from nasturtium.machine import measured_with
 from nasturtium.search.methods import random_search
 from nasturtium.spaces import nb201
 from nasturtium.study import Store, Study
@@ -111,7 +110,7 @@ def main() -> None:
         "rounds": str(arguments.rounds),
         **figures,
         "best_trials_per_s": f"{max(rate for rate, *_ in rows):.0f}",
-        **describe(),
+        **measured_with(("sqlalchemy", "nasturtium"), checkout=Path(__file__).parent),
     }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with arguments.out.open("w", newline="", encoding="utf-8") as file:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
+from nasturtium import machine
 from nasturtium.cli.app import app
 from nasturtium.version import version
 
@@ -43,7 +44,7 @@ def examine() -> dict[str, Any]:
         "nasturtium": version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cores": _cores(),
+        "cores": machine.cores(),
         "processor": _processor(),
         "core": _core(problems),
         "kernels": _kernels(warnings),
@@ -111,26 +112,9 @@ def _show(found: dict[str, Any]) -> None:
         typer.echo("all that a search needs is here")
 
 
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _processor() -> dict[str, Any]:
-    name, flags = platform.processor() or platform.machine(), set[str]()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                key, _, value = line.partition(":")
-                if key.strip() == "model name":
-                    name = value.strip()
-                elif key.strip() in ("flags", "Features"):
-                    flags = set(value.split())
-                    break
-    except OSError:
-        pass
-    return {"name": name, "instruction_sets": [f for f in _FLAGS if f in flags]}
+    flags = machine.flags()
+    return {"name": machine.processor(), "instruction_sets": [f for f in _FLAGS if f in flags]}
 
 
 def _core(problems: list[str]) -> dict[str, Any]:

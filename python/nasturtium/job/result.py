@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
 import platform
-from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
+from nasturtium import machine
 from nasturtium.job.finals import Contestant
 from nasturtium.job.run import FINAL, RANDOM, SEARCH, Job
 from nasturtium.job.score import Predictions, compare, metric_value, test_scores, verdict
@@ -18,6 +16,7 @@ from nasturtium.networks import cost
 from nasturtium.report.data import net_to_json
 from nasturtium.rng import derive
 from nasturtium.study import TrialRecord
+from nasturtium.version import version
 
 RANDOM_LEAST = 3  # random trials at one fidelity from which random search is estimated
 
@@ -37,7 +36,7 @@ def result_of(
     y, predictions = tested
     seed = derive(config.seed, "bootstrap")
     result: dict[str, Any] = {
-        "version": importlib.metadata.version("nasturtium"),
+        "version": version(),
         "task": task.kind,
         "data": _data(job),
         "space": task.space.name,
@@ -176,29 +175,13 @@ def _counts(job: Job) -> dict[str, Any]:
 
 
 def _environment(job: Job) -> dict[str, Any]:
-    versions: dict[str, str | None] = {}
-    for package in ("nasturtium", "torch", "numpy", "scikit-learn", "onnx", "onnxruntime"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            versions[package] = None
+    packages = ("nasturtium", "torch", "numpy", "scikit-learn", "onnx", "onnxruntime")
     return {
-        **versions,
+        **machine.versions(packages),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "cpu": _cpu_name(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cpu": machine.processor(),
+        "cores": machine.cores(),
         "device": job.device,
         "workers": job.config.workers,
     }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
