@@ -228,9 +228,6 @@ def main() -> None:
         found = verdict(plan, folder / "killed", calm, rows)
     where = measured_with(("sqlalchemy", "nasturtium"), checkout=HERE)
     about = {"command": arguments.start.replace(sys.executable, "python"), **where}
-        "command": arguments.start.replace(sys.executable, "python"),
-        **measured_with(("sqlalchemy", "nasturtium"), checkout=Path(__file__).parent),
-    }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with arguments.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[0], "wrong", *about], lineterminator="\n")
