@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from nasturtium import registry
 from nasturtium.data import Dataset, Split, Statistics, load, split
 from nasturtium.errors import NasturtiumError, UserError
+from nasturtium.evaluators.latency_model import LatencyModel
 from nasturtium.job.config import SearchConfig
 from nasturtium.networks import Cost, Net, baselines, cost, for_space
 from nasturtium.rng import derive
@@ -20,7 +22,7 @@ from nasturtium.search.base import Codes
 from nasturtium.spaces import Architecture, Space
 
 if TYPE_CHECKING:
-    from nasturtium.evaluators.latency_model import LatencyModel
+    from nasturtium.job.plan import Plan
 
 Floats = npt.NDArray[np.float64]
 SPACE_OF = {"image": "image_cell", "table": "residual_mlp"}
@@ -111,7 +113,6 @@ class Limited:
         self._task = task
         self._latency = latency
         self._costs: dict[bytes, Cost] = {}
-        self._milliseconds: dict[bytes, float] = {}
 
     def params(self, codes: Codes) -> Floats:
         return np.array([self._cost(code).params for code in codes], dtype=np.float64)
@@ -119,29 +120,37 @@ class Limited:
     def macs(self, codes: Codes) -> Floats:
         return np.array([self._cost(code).macs for code in codes], dtype=np.float64)
 
-    def milliseconds(self, codes: Codes) -> Floats:
-        assert self._latency is not None
-        for code in codes:
-            if code.tobytes() not in self._milliseconds:
-                net = self._task.lower(self._task.space.architecture(code))
-                self._milliseconds[code.tobytes()] = self._latency.upper(net)
-        return np.array([self._milliseconds[code.tobytes()] for code in codes])
+    def _predicted(self, predict: Callable[[Net], float]) -> Callable[[Codes], Floats]:
+        """`predict` of networks as a measure of codes that asks once for each."""
+        known: dict[bytes, float] = {}
+
+        def measure(codes: Codes) -> Floats:
+            for code in codes:
+                if code.tobytes() not in known:
+                    known[code.tobytes()] = predict(
+                        self._task.lower(self._task.space.architecture(code))
+                    )
+            return np.array([known[code.tobytes()] for code in codes])
+
+        return measure
 
     def limits(
         self,
         config: SearchConfig,
         *,
-        affordable: int | None = None,
-        time_flag: str = "--time",
+        plan: Plan | None = None,
     ) -> Limits:
-        """The user's limits, and the multiply-adds that the time affords."""
+        """The user's limits, and what the time of `plan` affords."""
         found = [Limit(self.params, self._task.max_params, "parameters", "--max-params")]
         if config.max_macs is not None:
             found.append(Limit(self.macs, config.max_macs, "multiply-adds", "--max-macs"))
-        if affordable is not None:
-            found.append(Limit(self.macs, affordable, "multiply-adds", time_flag))
-        if config.max_latency_ms is not None:
-            found.append(Limit(self.milliseconds, config.max_latency_ms, "ms", "--max-latency"))
+        if plan is not None and plan.max_step_ms is not None and plan.step_model is not None:
+            steps = LatencyModel.from_json(plan.step_model)
+            measure = self._predicted(steps.predict)
+            found.append(Limit(measure, plan.max_step_ms, "ms a training step", "--time"))
+        if config.max_latency_ms is not None and self._latency is not None:
+            measure = self._predicted(self._latency.upper)
+            found.append(Limit(measure, config.max_latency_ms, "ms", "--max-latency"))
         return Limits(tuple(found))
 
     def _cost(self, code: npt.NDArray[np.uint8]) -> Cost:

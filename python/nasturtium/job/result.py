@@ -69,7 +69,7 @@ def result_of(
         "limits": {
             "max_params": task.max_params,
             "max_macs": config.max_macs,
-            "affordable_macs": job.plan.max_macs,
+            "max_training_step_ms": job.plan.max_step_ms,
             "max_latency_ms": config.max_latency_ms,
         },
         "budget": {"time": config.time, "trials": config.trials, "plan": job.plan.to_json()},

@@ -205,7 +205,7 @@ class Job:
         return listen
 
     def _limits(self) -> Limits:
-        return self.limited.limits(self.config, affordable=self.plan.max_macs)
+        return self.limited.limits(self.config, plan=self.plan)
 
     def _equal_trials(self) -> int | None:
         """Random search's trials for the search's epochs; None where the clock decides."""
@@ -287,7 +287,7 @@ class Job:
                 self.recipe,
                 left=left - MARGIN,
                 keep=self.limited.limits(self.config),
-                step_seconds=lambda nets: planning.measure_steps(
+                measure=lambda nets: planning.measure_steps(
                     self.task, self.recipe, nets, device=self.device
                 ),
             )
