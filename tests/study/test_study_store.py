@@ -16,7 +16,8 @@ from nasturtium.errors import AlreadyTold, RunExists, StudyError, StudyVersionEr
 from nasturtium.evaluators.base import Result
 from nasturtium.study import Store
 from nasturtium.study.codec import checksum, dumps, loads, settle
-from nasturtium.study.store import UNFINISHED
+from nasturtium.study.dialect import Prepared
+from nasturtium.study.store import CLAIM, RELEASE, RENEW, SOME_TRIALS, TELL, UNFINISHED
 
 PROPOSAL = dumps({"arch": "words:abcde", "fidelity": {"epochs": 3}, "origin": "test"})
 
@@ -213,13 +214,17 @@ def test_the_file_is_a_wal_database_of_ours(tmp_path: Path) -> None:
     assert {name for (name,) in names} >= {"study", "trial", "event"}
 
 
-def test_the_unfinished_trials_are_found_by_their_index(tmp_path: Path) -> None:
+@pytest.mark.parametrize("statement", [UNFINISHED, SOME_TRIALS, RELEASE, RENEW, TELL, CLAIM])
+def test_no_statement_looks_at_all_trials(tmp_path: Path, statement: Prepared) -> None:
     make(tmp_path).close()
     connection = sqlite3.connect(tmp_path / "study.db")
-    values = UNFINISHED.arguments({"study": 1})
-    plan = connection.execute(f"EXPLAIN QUERY PLAN {UNFINISHED.sql}", values).fetchall()
+    values = dict.fromkeys(statement.names, 1)
+    plan = connection.execute(
+        f"EXPLAIN QUERY PLAN {statement.sql}", statement.arguments(values)
+    ).fetchall()
     connection.close()
-    assert [row[3] for row in plan] == ["SEARCH trial USING INDEX trial_unfinished (study_id=?)"]
+    assert len(plan) == 1
+    assert plan[0][3].startswith("SEARCH trial USING INTEGER PRIMARY KEY (rowid")
 
 
 def test_paths_that_cannot_work_get_one_line(tmp_path: Path) -> None:

@@ -128,12 +128,12 @@ class Prepared:
     def __init__(self, statement: Select[Any] | UpdateBase) -> None:
         compiled = statement.compile(dialect=sqlite.dialect())
         self.sql = str(compiled)
-        self._names = tuple(compiled.positiontup or ())
+        self.names = tuple(compiled.positiontup or ())
         self._constants = dict(compiled.params)
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The parameters in their order, those of the statement itself among them."""
-        return [values[n] if n in values else self._constants[n] for n in self._names]
+        return [values[n] if n in values else self._constants[n] for n in self.names]
 
 
 class Database:

@@ -158,11 +158,11 @@ class Loop:
 
     def _others_run(self) -> bool:
         """Whether trials are missing that another process still evaluates."""
-        return any(record.owner != self._study.owner for record in self._study.store.unfinished())
+        return any(record.owner != self._study.owner for record in self._study.unfinished())
 
     def _renew(self) -> None:
         if time.monotonic() - self._renewed > LEASE / 4:
-            self._study.store.renew(self._study.owner, time.time() + LEASE)
+            self._study.renew(LEASE)
             self._renewed = time.monotonic()
 
     def _say(self, kind: str, trial: Trial, result: Result | None = None) -> None:
@@ -177,11 +177,11 @@ class Loop:
             yield
             state = CUT
         finally:
-            store, owner = self._study.store, self._study.owner
-            numbers = [record.number for record in store.unfinished() if record.owner == owner]
-            if numbers:
-                store.release(owner, state)
-                store.event(state, {"numbers": numbers})
+            study = self._study
+            mine = [record.number for record in study.unfinished() if record.owner == study.owner]
+            if mine:
+                study.release(state)
+                study.event(state, {"numbers": mine})
 
 
 class _Interrupt:

@@ -17,7 +17,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    text,
 )
 
 __all__ = [
@@ -40,7 +39,8 @@ STATES = (RUNNING, RELEASED, CUT, TOLD)
 metadata = MetaData()
 
 # In SQLite a column of type INTEGER is the key of the table itself; any other key is a second tree,
-# and a page more to write for each trial.
+# and pages more to write for each trial. For the same reason there is no index of what is unfinished:
+# that can only be among the last trials, and a study knows from where on.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -77,15 +77,6 @@ trial = Table(
     Column("result", Text),
     Column("told_at", Double),
     Column("told_sum", BigInteger),
-)
-
-UNFINISHED = text("state <> 'told'")
-Index(
-    "trial_unfinished",
-    trial.c.study_id,
-    trial.c.number,
-    sqlite_where=UNFINISHED,
-    postgresql_where=UNFINISHED,
 )
 
 event = Table(

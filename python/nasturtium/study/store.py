@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import bindparam, insert, literal_column, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from nasturtium.errors import AlreadyTold, RunExists, StudyError, nearest
 from nasturtium.evaluators.base import Result
@@ -22,11 +22,10 @@ MAX_NAME = 200
 PAGE = 1000
 
 _t, _e, _s = schema.trial.c, schema.event.c, schema.study.c
-_HERE = _t.study_id == bindparam("study")
 _THIS = _t.id == bindparam("this")
-# The literal, not a parameter: only so may the partial index serve.
-_OPEN = _t.state != literal_column("'told'")
-_MINE = (_HERE, _OPEN, _t.owner == bindparam("old_owner"), _t.state == schema.RUNNING)
+_FROM = (_t.id >= bindparam("this"), _t.id < bindparam("end"))
+_OPEN = _t.state != schema.TOLD
+_MINE = (*_FROM, _t.owner == bindparam("old_owner"), _t.state == schema.RUNNING)
 _OURS = _e.study_id == bindparam("study")
 _EVENTS = select(schema.event).where(_OURS).order_by(_e.id)
 _OF_KIND = select(schema.event).where(_OURS, _e.kind == bindparam("of_kind"))
@@ -60,13 +59,8 @@ RELEASE = Prepared(
     update(schema.trial).where(*_MINE).values(state=bindparam("new_state"), owner="", lease=0.0)
 )
 RENEW = Prepared(update(schema.trial).where(*_MINE).values(lease=bindparam("new_lease")))
-UNFINISHED = Prepared(select(schema.trial).where(_HERE, _OPEN).order_by(_t.number))
-SOME_TRIALS = Prepared(
-    select(schema.trial)
-    .where(_t.id >= bindparam("this"), _t.id < bindparam("end"))
-    .order_by(_t.id)
-    .limit(bindparam("most"))
-)
+UNFINISHED = Prepared(select(schema.trial).where(*_FROM, _OPEN).order_by(_t.id))
+SOME_TRIALS = Prepared(select(schema.trial).where(*_FROM).order_by(_t.id).limit(bindparam("most")))
 ALL_EVENTS = Prepared(_EVENTS)
 EVENTS = Prepared(_OF_KIND.order_by(_e.id))
 LAST_EVENT = Prepared(_OF_KIND.order_by(_e.id.desc()).limit(1))
@@ -192,21 +186,19 @@ class Store:
         }
         return self._database.change(CLAIM, self._key(record.number) | values) == 1
 
-    def release(self, owner: str, state: str) -> int:
-        """Give up all trials that `owner` runs; returns how many."""
-        return self._database.change(
-            RELEASE, {"study": self._id, "old_owner": owner, "new_state": state}
-        )
+    def release(self, owner: str, state: str, *, start: int = 0) -> int:
+        """Give up the trials from number `start` on that `owner` runs; returns how many."""
+        values = {"old_owner": owner, "new_state": state}
+        return self._database.change(RELEASE, self._key(start) | values)
 
-    def renew(self, owner: str, lease: float) -> int:
-        """Prolong all trials that `owner` runs to `lease`; returns how many."""
-        return self._database.change(
-            RENEW, {"study": self._id, "old_owner": owner, "new_lease": lease}
-        )
+    def renew(self, owner: str, lease: float, *, start: int = 0) -> int:
+        """Prolong the trials from `start` on that `owner` runs to `lease`; returns how many."""
+        values = {"old_owner": owner, "new_lease": lease}
+        return self._database.change(RENEW, self._key(start) | values)
 
-    def unfinished(self) -> list[TrialRecord]:
-        """The trials without a result, by number."""
-        return [self._trial(row) for row in self._database.rows(UNFINISHED, {"study": self._id})]
+    def unfinished(self, *, start: int = 0) -> list[TrialRecord]:
+        """The trials from number `start` on that have no result, by number."""
+        return [self._trial(row) for row in self._database.rows(UNFINISHED, self._key(start))]
 
     def trials(self, *, start: int = 0, most: int | None = None) -> list[TrialRecord]:
         """The trials from number `start` on, in order and without gaps, at most `most` of them."""

@@ -150,6 +150,18 @@ class Study:
         loop = Loop(self, evaluator, workers=workers, trials=trials, until=until, notify=on_event)
         loop.run(timeout=timeout, max_attempts=max_attempts, max_failures=max_failures)
 
+    def unfinished(self) -> list[TrialRecord]:
+        """The trials without a result, by number."""
+        return self.store.unfinished(start=self._known)
+
+    def release(self, state: str) -> int:
+        """Give up all trials that this study holds; returns how many."""
+        return self.store.release(self.owner, state, start=self._known)
+
+    def renew(self, lease: float) -> int:
+        """Hold all trials that this study holds for `lease` seconds from now; returns how many."""
+        return self.store.renew(self.owner, time.time() + lease, start=self._known)
+
     def trials(self) -> list[TrialRecord]:
         """All trials, by number."""
         return self.store.trials()
@@ -217,7 +229,7 @@ class Study:
 
     def _lost_trial(self, until: float) -> Trial | None:
         """Take up a trial that lost its process."""
-        for record in self.store.unfinished():
+        for record in self.unfinished():
             free = record.owner != self.owner and (
                 not record.owner or is_gone(record.owner) or record.lease < time.time()
             )

@@ -1,0 +1,95 @@
+"""The plan of a run: what the time pays for, from made-up step times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from nasturtium.errors import UserError
+from nasturtium.evaluators.latency_model import LatencyModel
+from nasturtium.evaluators.recipe import Recipe
+from nasturtium.job.config import SearchConfig
+from nasturtium.job.plan import BASELINE_SHARE, CONTENTION, Plan, plan_time, plan_trials
+from nasturtium.job.prepare import Limited, Task, prepare
+from nasturtium.networks import Net, cost
+
+
+@pytest.fixture(scope="module")
+def task() -> Task:
+    return prepare(SearchConfig(data="digits", time=120.0))
+
+
+def by_macs(nets: Sequence[Net]) -> list[float]:
+    """One millisecond, and one more for each 100,000 multiply-adds."""
+    return [1 + cost(net).macs / 1e5 for net in nets]
+
+
+def timed(task: Task, *, left: float = 120.0, slower: float = 1.0, **fields: Any) -> Plan:
+    config = SearchConfig(data="digits", time=120.0, **fields)
+    return plan_time(
+        config,
+        task,
+        Recipe.default_for("classification", (1, 8, 8), 1150),
+        left=left,
+        keep=Limited(task).limits(config),
+        measure=lambda nets: [slower * ms for ms in by_macs(nets)],
+    )
+
+
+@pytest.mark.parametrize("baselines", ["quick", "full", "none"])
+def test_the_parts_fit_into_the_time(task: Task, baselines: str) -> None:
+    plan = timed(task, baselines=baselines)
+    assert plan.search_seconds is not None and plan.final_seconds is not None
+    parts = plan.search_seconds + (plan.random_seconds or 0.0) + plan.final_seconds
+    assert 0.5 * 120 < parts < 120
+    assert (plan.random_seconds == plan.search_seconds) == (baselines == "full")
+    wanted = 0.0 if baselines == "none" else BASELINE_SHARE * 120
+    assert plan.baseline_seconds == pytest.approx(wanted)
+
+
+def test_rungs_triple_and_shrink_on_a_slow_machine(task: Task) -> None:
+    fast, slow = timed(task), timed(task, slower=50.0)
+    for plan in (fast, slow):
+        assert all(b == 3 * a for a, b in zip(plan.rungs, plan.rungs[1:], strict=False))
+    assert fast.rungs[0] > slow.rungs[0]
+    # Twenty batches are left in any case: all that there is here.
+    assert slow.rows == fast.rows == len(task.parts.train)
+
+
+def test_what_cannot_be_trained_in_time_is_left_out(task: Task) -> None:
+    slow = timed(task, slower=30.0)
+    limits = Limited(task).limits(SearchConfig(data="digits", time=120.0), plan=slow)
+    codes = task.space.sample(200, seed=3)
+    codes = codes[Limited(task).limits(SearchConfig(data="digits"))(codes)]
+    kept = limits(codes)
+    assert 0 < kept.sum() < len(codes)
+    assert slow.step_model is not None and slow.max_step_ms is not None
+    model = LatencyModel.from_json(slow.step_model)
+    for code, keep in zip(codes, kept, strict=True):
+        predicted = model.predict(task.lower(task.space.architecture(code)))
+        assert keep == (predicted <= slow.max_step_ms)
+    rows = len(task.parts.train) + len(task.parts.validation)
+    assert slow.final_seconds is not None
+    affordable = slow.final_seconds / (15 * slow.steps(rows) * CONTENTION)
+    assert slow.max_step_ms >= 1e3 * affordable * 0.999
+
+
+def test_the_plan_of_trials_depends_on_no_clock(task: Task) -> None:
+    config = SearchConfig(data="digits", trials=8)
+    recipe = Recipe.default_for("classification", (1, 8, 8), 1150)
+    plan = plan_trials(config, task, recipe)
+    assert plan == plan_trials(config, task, recipe)
+    assert plan.rungs == (4, 12, 36) and plan.final_epochs == 72
+    assert plan.search_seconds is None and plan.max_step_ms is None
+
+
+def test_json_round_trip(task: Task) -> None:
+    plan = timed(task)
+    assert Plan.from_json(plan.to_json()) == plan
+
+
+def test_limits_without_any_architecture(task: Task) -> None:
+    with pytest.raises(UserError, match="raise --max-macs"):
+        timed(task, max_macs=1)
