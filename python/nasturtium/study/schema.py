@@ -39,8 +39,8 @@ STATES = (RUNNING, RELEASED, CUT, TOLD)
 metadata = MetaData()
 
 # In SQLite a column of type INTEGER is the key of the table itself; any other key is a second tree,
-# and pages more to write for each trial. For the same reason there is no index of what is unfinished:
-# that can only be among the last trials, and a study knows from where on.
+# and a page more to write for each trial. For the same reason there is no index of what is
+# unfinished: that can only be among the last trials, and a study knows from where on.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
