@@ -227,7 +227,10 @@ def main() -> None:
         rows = disturb(plan, folder / "killed", arguments.kills, len(calm), work, rng)
         found = verdict(plan, folder / "killed", calm, rows)
     where = measured_with(("sqlalchemy", "nasturtium"), checkout=HERE)
-    about = {"command": arguments.start.replace(sys.executable, "python"), **where}
+    about = {
+        "command": arguments.start.replace(sys.executable, "python").replace(f"{HERE}/", ""),
+        **where,
+    }
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with arguments.out.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[0], "wrong", *about], lineterminator="\n")
