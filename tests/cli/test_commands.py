@@ -96,7 +96,9 @@ def test_user_errors_interrupts_and_defects(capsys, monkeypatch):
 
 def test_ctrl_c_exits_with_130():
     code = (
-        "import sys, time, typer\n"
+        "import signal, sys, time, typer\n"
+        # A test run in the background inherits an ignored SIGINT.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from nasturtium.cli import app as a, methods\n"
         "a._MODULES['wait'] = 'methods'\n"
         "@a.app.command()\n"

@@ -59,7 +59,7 @@ def test_rungs_triple_and_shrink_on_a_slow_machine(task: Task) -> None:
 
 
 def test_what_cannot_be_trained_in_time_is_left_out(task: Task) -> None:
-    slow = timed(task, slower=30.0)
+    slow = timed(task, slower=100.0)
     limits = Limited(task).limits(SearchConfig(data="digits", time=120.0), plan=slow)
     codes = task.space.sample(200, seed=3)
     codes = codes[Limited(task).limits(SearchConfig(data="digits"))(codes)]
