@@ -12,8 +12,6 @@ from rich.console import Console
 from nasturtium.cli.app import app
 from nasturtium.job.config import SearchConfig, parse_count, parse_milliseconds, parse_seconds
 
-Text = Annotated[str | None, typer.Option(show_default=False)]
-
 
 @app.command()
 def search(

@@ -107,7 +107,7 @@ def latency(job: Job) -> dict[str, Any]:
 
 
 def write_result(job: Job, result: dict[str, Any]) -> None:
-    """Write result.json and report.html, and remove what only the run itself needed."""
+    """Write result.json and report.html."""
     write_atomic(job.folder / RESULT, json.dumps(result, indent=2) + "\n")
     if job.config.export:
         from nasturtium.report import render
