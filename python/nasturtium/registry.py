@@ -37,8 +37,9 @@ __all__ = [
 ]
 
 KINDS = ("method", "space", "proxy", "benchmark")
-# What the caller of a factory supplies; a text may not.
-_CONTEXT = frozenset({"space", "seed", "allowed", "fidelities"})
+# What the caller of a factory supplies; a text may not. A factory need not take the optional ones.
+_OPTIONAL = frozenset({"proxy"})
+_CONTEXT = frozenset({"space", "seed", "allowed", "fidelities"}) | _OPTIONAL
 _MODULES = ("nasturtium.spaces", "nasturtium.search")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -133,8 +134,9 @@ def create(text: str, kind: str = "method", **context: Any) -> Any:
     """Make the object that `text` describes, e.g. `regularized_evolution(population=50)`.
 
     `context` is what the caller supplies (a method takes `space`, `seed`, `allowed`,
-    `fidelities`); the text may set the factory's other parameters only. Raises MethodError for an
-    unknown name or parameter, and for a value of the wrong type.
+    `fidelities` and, if it uses one, a zero-cost `proxy`); the text may set the factory's other
+    parameters only. Raises MethodError for an unknown name or parameter, and for a value of the
+    wrong type.
     """
     name, arguments = parse_spec(text)
     info, make = _entry(name, kind)
@@ -152,7 +154,8 @@ def create(text: str, kind: str = "method", **context: Any) -> Any:
             raise MethodError(
                 f'parameter "{key}" of "{info.id}" is {_readable(hints[key])}, not {value!r}'
             )
-    return make(**context, **arguments)
+    given = {k: v for k, v in context.items() if k in parameters or k not in _OPTIONAL}
+    return make(**given, **arguments)
 
 
 def as_dict(info: MethodInfo) -> dict[str, Any]:

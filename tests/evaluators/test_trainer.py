@@ -190,6 +190,15 @@ def test_a_deadline_ends_the_training_in_time_and_annealed():
     assert max(tail) - min(tail) < 0.01
 
 
+def test_a_share_of_an_epoch_is_a_training_of_its_own():
+    held = blobs(300, 1)
+    done = train(mlp(), validation=held, epochs=2.5)
+    assert done.status == "ok" and len(done.curve) == 3
+    assert done.epochs_done == pytest.approx(2.5, abs=0.1)
+    little = train(mlp(), validation=held, epochs=1e-6)
+    assert 0 < little.epochs_done < 0.2 and len(little.curve) == 1
+
+
 def test_a_deadline_in_the_past_still_gives_a_result():
     done = train(mlp(), deadline=time.monotonic() - 5.0, validation=blobs(30, 1))
     assert done.epochs_done <= 1

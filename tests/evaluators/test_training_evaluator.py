@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nasturtium.errors import DataError
+from nasturtium.errors import DataError, UserError
 from nasturtium.evaluators import Evaluator, Recipe, TrainingEvaluator
 from nasturtium.spaces import image_cell, residual_mlp
 
@@ -52,6 +52,27 @@ def test_fewer_rows_are_used_where_asked(rows):
     same = evaluator.evaluate(ARCH, {"epochs": 2, "rows": 10_000}, 3)
     assert few.curve != same.curve
     assert same.curve == evaluator.evaluate(ARCH, {"epochs": 2}, 3).curve
+
+
+class SlowWhenDeep:
+    """Ten milliseconds a step for each normalization."""
+
+    def predict(self, net):
+        return 10.0 * sum(layer.op == "batch_norm1d" for layer in net.layers)
+
+
+def test_a_time_becomes_the_epochs_that_the_pace_gives(rows):
+    deep = SPACE.parse(str(ARCH).replace("depth=1", "depth=3"))
+    evaluator = TrainingEvaluator(rows, "residual_mlp", RECIPE, 2, pace=SlowWhenDeep())
+    # 200 rows are 7 batches of at most 32: 70 ms an epoch, 210 for the deep one.
+    done = evaluator.evaluate(ARCH, {"ms": 420}, 0)
+    assert done.values["epochs"] == pytest.approx(6.0)
+    assert done.curve == evaluator.evaluate(ARCH, {"epochs": 6}, 0).curve
+    assert evaluator.evaluate(deep, {"ms": 420}, 0).values["epochs"] == pytest.approx(2.0)
+    few = TrainingEvaluator(rows, "residual_mlp", RECIPE, 2, pace=SlowWhenDeep(), max_epochs=3)
+    assert few.evaluate(ARCH, {"ms": 420}, 0).values["epochs"] == pytest.approx(3.0)
+    with pytest.raises(UserError, match="pace"):
+        TrainingEvaluator(rows, "residual_mlp", RECIPE, 2).evaluate(ARCH, {"ms": 420}, 0)
 
 
 def test_it_stops_and_diverges_with_a_status(rows):

@@ -194,6 +194,33 @@ def test_a_large_space_gives_up_after_the_stated_number_of_draws():
     assert 300 <= sum(drawn) - 1 < 300 + 256
 
 
+def test_a_proxy_chooses_among_draws_and_among_mutants():
+    space = Space("large", [Choice(f"d{i}", tuple(range(10))) for i in range(12)])
+
+    def total(codes):
+        return codes.sum(axis=1, dtype=np.float64)
+
+    def below(codes):
+        return codes[:, 0] < 5
+
+    plain = Fresh(RandomCodes(space, seed=3), allowed=below)
+    single = [plain.random()[0] for _ in range(40)]
+    fresh = Fresh(RandomCodes(space, seed=3), allowed=below, proxy=total, choices=4)
+    for four in np.array(single).reshape(10, 4, 12):
+        code, key = fresh.random()
+        assert (code == four[np.argmax(total(four))]).all()
+        fresh.proposed(key)
+    assert fresh.codes.taken == plain.codes.taken
+
+    fresh = Fresh(RandomCodes(space, seed=3), allowed=below, proxy=total, choices=4)
+    mutants = iter(enumerate(single))
+    (code, key), parent = fresh.mutant(lambda: next(mutants)[::-1])
+    assert parent == int(np.argmax(total(np.array(single[:4])))) and (code == single[parent]).all()
+    assert next(mutants)[0] == 4 and key == function_keys(space, code[None])[0]
+    few = iter([(single[5], 7), (single[5], 8)])
+    assert fresh.mutant(lambda: next(few), tries=2)[1] == 7, "one function, seen first from 7"
+
+
 def test_the_rest_of_a_small_space_is_found_exactly():
     space = Space("bits", [Choice(f"b{i}", (0, 1)) for i in range(11)])
     fresh = Fresh(RandomCodes(space, seed=2), tries=8)

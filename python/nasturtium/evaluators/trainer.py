@@ -28,8 +28,8 @@ _EVAL_BATCH = 512
 class Fit:
     """What a training gave; the network itself was changed in place and is in eval mode.
 
-    `status`: ok | diverged | stopped. `curve`: the score after each epoch (empty without
-    validation). `values`: val_accuracy and val_loss, or val_rmse, of the final weights.
+    `status`: ok | diverged | stopped. `curve`: the score after each epoch that was begun (empty
+    without validation). `values`: val_accuracy and val_loss, or val_rmse, of the final weights.
     """
 
     status: str
@@ -37,7 +37,7 @@ class Fit:
     values: Mapping[str, float] = field(default_factory=dict)
     curve: tuple[float, ...] = ()
     seconds: float = 0.0
-    epochs_done: int = 0
+    epochs_done: float = 0.0
     train_loss: float = math.nan
 
 
@@ -49,7 +49,7 @@ def fit(
     *,
     task: str,
     outputs: int,
-    epochs: int,
+    epochs: float,
     seed: int,
     validation: tuple[Tensor, Tensor] | None = None,
     stop: Mapping[int, float] = {},
@@ -60,10 +60,11 @@ def fit(
 ) -> Fit:
     """Train `model` in place on `x` `[n, ...]` and `y` `[n]` (class numbers or targets).
 
-    With one seed, one thread and no `deadline` the weights are the same bits every time. The
-    learning rate follows `max(step / steps, elapsed / limit)`, where `limit` is the time from the
-    call to `deadline` (`time.monotonic()` seconds): a training that is slower than planned ends in
-    time, and annealed. `stop` maps an epoch to the least score with which training goes on.
+    `epochs` need not be whole: the last one is then cut short. With one seed, one thread and no
+    `deadline` the weights are the same bits every time. The learning rate follows
+    `max(step / steps, elapsed / limit)`, where `limit` is the time from the call to `deadline`
+    (`time.monotonic()` seconds): a training that is slower than planned ends in time, and annealed.
+    `stop` maps an epoch to the least score with which training goes on.
     `progress(epoch, score)` is called after each epoch.
 
     Raises DataError when there are fewer than two samples or `x` and `y` differ in length.
@@ -88,7 +89,7 @@ class _Run:
         recipe: Recipe,
         task: str,
         outputs: int,
-        epochs: int,
+        epochs: float,
         seed: int,
         deadline: float | None,
         device: str,
@@ -147,7 +148,8 @@ class _Run:
         self.model.to(memory_format=torch.contiguous_format).eval()
         score = curve[-1] if curve and status != "diverged" else None
         seconds = time.monotonic() - self.start
-        return Fit(status, score, values, tuple(curve), seconds, epoch, loss)
+        done = self.step / self.batches
+        return Fit(status, score, values, tuple(curve), seconds, done, loss)
 
     def share(self) -> float:
         """How much of the training is over, 0 to 1."""
@@ -155,21 +157,22 @@ class _Run:
         return max(self.step / (self.epochs * self.batches), elapsed / self.limit)
 
     def run_epoch(self) -> float:
-        """One pass over the data in batches of (nearly) equal size; returns the mean loss."""
+        """A pass over the data in batches of (nearly) equal size, or what is left of the time or
+        the steps, but one batch at least; returns the mean loss.
+        """
         self.model.train()
         order = torch.randperm(len(self.x), generator=self.generator)
         losses: list[Tensor] = []
         for rows in order.tensor_split(self.batches):
-            share = self.share()
-            if share >= 1:
-                break
-            rate = self.recipe.lr * _schedule(share, self.recipe.warmup)
+            rate = self.recipe.lr * _schedule(self.share(), self.recipe.warmup)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
             rows = rows.to(self.device)
             losses.append(self.update(self.x[rows], self.y[rows]))
             self.step += 1
-        return float(torch.stack(losses).mean()) if losses else math.nan
+            if self.share() >= 1:
+                break
+        return float(torch.stack(losses).mean())
 
     def update(self, x: Tensor, y: Tensor) -> Tensor:
         x = augment(x, self.recipe, self.generator).contiguous(memory_format=self.layout)

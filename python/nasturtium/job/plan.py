@@ -2,9 +2,10 @@
 
 The time of a training step is measured for a few networks of the space and predicted for all others
 as a sum over layers: multiply-adds alone say little where moving numbers costs more than adding
-them. A configuration that climbs rungs `e, 3e, 9e` by successive halving costs `3e` epochs on
-average, so `e` follows from the seconds of the search, the workers and the number of
-configurations that is wanted.
+them. The rungs of a `--time` run are times, not epochs: architectures are compared after equally
+long trainings, as the final one will be, and a quick network may show what more epochs do for it.
+A rung takes as long as the one below it, so the lowest follows from the seconds of the search, the
+workers and the number of architectures that is wanted.
 """
 
 from __future__ import annotations
@@ -28,30 +29,29 @@ from nasturtium.rng import derive
 from nasturtium.search import Limits
 
 ETA = 3
+RUNGS = 3
 CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
-LOWEST_RUNG = (1, 12)  # epochs: bounds of the lowest rung
+LEAST_STEPS = 40  # training steps of a typical network at the lowest rung
 FINAL_EPOCHS = (15, 160)  # epochs: what the final training must be able to do, and does at most
 BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 SEARCH_SHARE = {"quick": 0.50, "none": 0.50, "full": 0.32}  # of the time that is free to divide
 EXPORT_SECONDS = 9.0
 CLOSING_SECONDS = 6.0  # starting workers, test, latency, report
 TIMED = 10  # networks whose training steps are timed
-STEPS = 4  # training steps that are timed of a network
+STEPS = 4  # training steps that are timed of a network: cold, so slower than in a long training
 OPTIMISM = 1.4  # a search is measured while two processes work, warm-up included
-CONTENTION = 1.2  # two processes share caches and memory: each is slower than alone
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What was decided about the budget; all times in seconds, all fidelities in epochs.
+    """What was decided about the budget; all times in seconds.
 
-    `max_step_ms` keeps out networks that could not be trained to the end in the time, judged by
-    `step_model` (a `LatencyModel` of training steps); `rows` is the number of training rows that
-    the search uses.
+    `fidelities` are the rungs, in `epochs` or in `ms` of training as `step_model` (a `LatencyModel`
+    of training steps) predicts it; `max_step_ms` keeps out networks that could not be trained to
+    the end in the time.
     """
 
-    rungs: tuple[int, ...]
-    rows: int
+    fidelities: tuple[Mapping[str, int], ...]
     search_seconds: float | None
     random_seconds: float | None
     final_seconds: float | None
@@ -67,8 +67,12 @@ class Plan:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Plan:
         values: dict[str, Any] = dict(data)
-        values["rungs"] = tuple(values["rungs"])
+        values["fidelities"] = tuple(values["fidelities"])
         return cls(**values)
+
+    def pace(self) -> LatencyModel | None:
+        """The milliseconds of a network's training step while all workers work."""
+        return None if self.step_model is None else LatencyModel.from_json(self.step_model)
 
     def steps(self, rows: int) -> int:
         """Training steps of one epoch over `rows` rows."""
@@ -90,10 +94,9 @@ def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:
     rows = len(task.parts.train)
     top = config.max_epochs or FINAL_EPOCHS[1]
     lowest = max(1, min(round(60_000 / rows), 4, top))
-    rungs = _rungs(lowest, top)
+    rungs = [e for e in (lowest, lowest * ETA, lowest * ETA**2) if e <= top]
     return Plan(
-        rungs=rungs,
-        rows=rows,
+        fidelities=tuple({"epochs": e} for e in rungs),
         search_seconds=None,
         random_seconds=None,
         final_seconds=None,
@@ -139,8 +142,7 @@ def plan_time(
     final = free - search * (2 if full else 1)
     final_rows = len(task.parts.train) + len(task.parts.validation)
     draft = Plan(
-        rungs=(1,),
-        rows=len(task.parts.train),
+        fidelities=(),
         search_seconds=search,
         random_seconds=search if full else None,
         final_seconds=final,
@@ -152,10 +154,13 @@ def plan_time(
     )
     steps = np.array([model.predict(net) for net in nets])
     # Networks that cannot be trained to the end are left out, but never all of them.
-    affordable = 1e3 * final / (FINAL_EPOCHS[0] * draft.steps(final_rows) * CONTENTION)
+    affordable = 1e3 * final / (FINAL_EPOCHS[0] * draft.steps(final_rows))
     limit = max(affordable, float(np.quantile(steps, 0.2)))
     typical = float(np.median(steps[steps <= limit]))
-    return dataclasses.replace(_with_rungs(draft, config, typical), max_step_ms=limit)
+    budget = search * max(1, config.workers)
+    lowest = round(max(1e3 * budget / (RUNGS * CONFIGURATIONS), LEAST_STEPS * typical))
+    rungs = tuple({"ms": lowest * ETA**i} for i in range(RUNGS))
+    return dataclasses.replace(draft, fidelities=rungs, max_step_ms=limit)
 
 
 def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: str) -> list[float]:
@@ -190,24 +195,6 @@ def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: st
         found.append(1e3 * seconds / math.ceil(len(rows) / recipe.batch_size))
     torch.set_num_threads(threads)
     return found
-
-
-def _with_rungs(draft: Plan, config: SearchConfig, step_ms: float) -> Plan:
-    """`draft` with the rungs, and the training rows, that its time pays for."""
-    assert draft.search_seconds is not None
-    top = config.max_epochs or FINAL_EPOCHS[1]
-    budget = draft.search_seconds * max(1, config.workers)
-    epochs = budget / (draft.steps(draft.rows) * step_ms * 1e-3 * CONTENTION)
-    lowest = min(max(int(epochs / (3 * CONFIGURATIONS)), LOWEST_RUNG[0]), LOWEST_RUNG[1], top)
-    rows = draft.rows
-    wanted = 3 * CONFIGURATIONS / 4
-    if epochs < wanted:
-        rows = max(min(rows, 20 * draft.batch_size), int(rows * epochs / wanted))
-    return dataclasses.replace(draft, rungs=_rungs(lowest, top), rows=rows)
-
-
-def _rungs(lowest: int, top: int) -> tuple[int, ...]:
-    return tuple(e for e in (lowest, lowest * ETA, lowest * ETA**2) if e <= top)
 
 
 def _macs(net: Net) -> int:

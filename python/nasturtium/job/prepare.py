@@ -144,9 +144,9 @@ class Limited:
         found = [Limit(self.params, self._task.max_params, "parameters", "--max-params")]
         if config.max_macs is not None:
             found.append(Limit(self.macs, config.max_macs, "multiply-adds", "--max-macs"))
-        if plan is not None and plan.max_step_ms is not None and plan.step_model is not None:
-            steps = LatencyModel.from_json(plan.step_model)
-            measure = self._predicted(steps.predict)
+        pace = None if plan is None else plan.pace()
+        if plan is not None and plan.max_step_ms is not None and pace is not None:
+            measure = self._predicted(pace.predict)
             found.append(Limit(measure, plan.max_step_ms, "ms a training step", "--time"))
         if config.max_latency_ms is not None and self._latency is not None:
             measure = self._predicted(self._latency.upper)

@@ -11,9 +11,9 @@ from nasturtium import machine
 from nasturtium.job.finals import Contestant
 from nasturtium.job.run import FINAL, RANDOM, SEARCH, Job
 from nasturtium.job.score import Predictions, compare, metric_value, test_scores, verdict
-from nasturtium.job.select import epochs_of, expected_best
+from nasturtium.job.select import budget_of, expected_best, spent_on
 from nasturtium.networks import cost
-from nasturtium.report.data import net_to_json
+from nasturtium.report.data import fidelity_text, net_to_json
 from nasturtium.rng import derive
 from nasturtium.study import TrialRecord
 from nasturtium.version import version
@@ -112,9 +112,9 @@ def _baseline(
 
 
 def _estimated_random(job: Job, found: TrialRecord) -> list[dict[str, Any]]:
-    """What random search would have found for the epochs of the search, by validation score.
+    """What random search would have found at the cost of the search, by validation score.
 
-    The expected best of as many draws as the epochs pay for, from the run's own random trials at
+    The expected best of as many draws as that pays for, from the run's own random trials at
     the highest fidelity that has enough of them.
     """
     trials = job.trials(SEARCH)
@@ -122,15 +122,16 @@ def _estimated_random(job: Job, found: TrialRecord) -> list[dict[str, Any]]:
     scores: dict[int, list[float]] = {}
     for trial in drawn:
         if trial.score is not None:
-            scores.setdefault(epochs_of(trial), []).append(trial.score)
-    enough = [epochs for epochs, values in scores.items() if len(values) >= RANDOM_LEAST]
+            scores.setdefault(budget_of(trial.fidelity), []).append(trial.score)
+    enough = [budget for budget, values in scores.items() if len(values) >= RANDOM_LEAST]
     if not enough:
         return []
-    epochs = max(enough)
-    spent = sum(len(t.curve) or epochs_of(t) for t in trials)
-    draws = max(1.0, spent / job.plan.rungs[-1])
-    expected = expected_best(scores[epochs], draws)
-    at_rung = [t.score for t in trials if epochs_of(t) == epochs and t.score is not None]
+    budget = max(enough)
+    draws = max(1.0, sum(spent_on(t) for t in trials) / budget_of(job.plan.fidelities[-1]))
+    expected = expected_best(scores[budget], draws)
+    level = [t for t in trials if budget_of(t.fidelity) == budget]
+    rung = fidelity_text(level[0].fidelity)
+    at_rung = [t.score for t in level if t.score is not None]
     ahead = max(at_rung) - expected
     return [
         {
@@ -140,10 +141,10 @@ def _estimated_random(job: Job, found: TrialRecord) -> list[dict[str, Any]]:
             "measured": False,
             "validation_score": expected,
             "difference_validation": ahead,
-            "verdict": f"At {epochs} epochs the search's best validation score is {ahead:+.4f} "
+            "verdict": f"At {rung} the search's best validation score is {ahead:+.4f} "
             "against the estimate for random search.",
             "note": f"Estimated, not run: the expected best of {draws:.0f} draws from the "
-            f"{len(scores[epochs])} random trials of this run at {epochs} epochs.",
+            f"{len(scores[budget])} random trials of this run at {rung}.",
         }
     ]
 
@@ -168,7 +169,7 @@ def _counts(job: Job) -> dict[str, Any]:
     for trial in job.trials(SEARCH):
         counts["total"] += 1
         counts[trial.status] = counts.get(trial.status, 0) + 1
-        rung = f"{epochs_of(trial)} epochs"
+        rung = fidelity_text(trial.fidelity)
         counts["by_fidelity"][rung] = counts["by_fidelity"].get(rung, 0) + 1
     counts["random_search"] = len(job.trials(RANDOM))
     return counts

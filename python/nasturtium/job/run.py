@@ -21,8 +21,9 @@ from nasturtium.job.config import SearchConfig
 from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
 from nasturtium.job.prepare import Limited, Task
 from nasturtium.job.progress import Progress, TrialSeen
-from nasturtium.job.select import best_trial, text_of
+from nasturtium.job.select import best_trial, budget_of, spent_on
 from nasturtium.job.tensors import Arrays, training_evaluator
+from nasturtium.report.data import fidelity_text
 from nasturtium.rng import derive
 from nasturtium.search import Limits
 from nasturtium.spaces import Architecture
@@ -62,7 +63,7 @@ class Job:
         self.seconds: dict[str, float] = {}
         self.limited = Limited(task, latency=self._latency_model())
         self.plan = self._plan()
-        self.arrays = Arrays.save(task, folder / "work", rows=self.plan.rows)
+        self.arrays = Arrays.save(task, folder / "work")
 
     def search(self) -> TrialRecord:
         """Phase 1: the search, and random search at equal cost; returns the found trial."""
@@ -103,7 +104,7 @@ class Job:
                 on_event=self._listener(FINAL, study, len(contestants)),
             )
         done = {
-            c.name: dataclasses.replace(c, epochs=int(trial.values.get("epochs", c.epochs)))
+            c.name: dataclasses.replace(c, epochs=max(1, round(trial.values["epochs"])))
             for c, trial in zip(contestants, study.trials(), strict=True)
             if trial.status == "ok"
         }
@@ -158,7 +159,7 @@ class Job:
             space=self.task.space,
             seed=derive(self.config.seed, name),
             allowed=self._limits(),
-            fidelities=tuple({"epochs": e} for e in self.plan.rungs),
+            fidelities=self.plan.fidelities,
         )
         study = Study(
             self._open(name),
@@ -170,7 +171,7 @@ class Job:
         if until is not None and until():
             return
         study.run(
-            training_evaluator(self.arrays, self.task, self.recipe, self.device),
+            training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device),
             workers=self.config.workers,
             trials=trials,
             until=until,
@@ -197,7 +198,7 @@ class Job:
                 status=event.result.status,
                 score=score if name != FINAL else None,
                 best=None if best[0] is None or name == FINAL else best[0].score,
-                fidelity=text_of(event.proposal.fidelity),
+                fidelity=fidelity_text(event.proposal.fidelity),
                 total=total,
             )
             self.progress.trial(seen, self.clock.left())
@@ -211,8 +212,8 @@ class Job:
         """Random search's trials for the search's epochs; None where the clock decides."""
         if self.plan.random_seconds is not None:
             return None
-        spent = sum(len(t.curve) or t.fidelity["epochs"] for t in self.trials(SEARCH))
-        return max(1, round(spent / self.plan.rungs[-1]))
+        spent = sum(spent_on(t) for t in self.trials(SEARCH))
+        return max(1, round(spent / budget_of(self.plan.fidelities[-1])))
 
     def _final_epochs(self, found: TrialRecord) -> int:
         """How long the final training is, from what the found trial took; decided once."""
@@ -220,7 +221,7 @@ class Job:
         if stored is not None:
             return int(stored.payload)
         rows = len(self.task.parts.train) + len(self.task.parts.validation)
-        each = found.seconds / max(1, len(found.curve)) * rows / self.plan.rows
+        each = found.seconds / found.values["epochs"] * rows / len(self.task.parts.train)
         epochs = self.plan.epochs_within(max(each, 1e-6))
         self.store.event("final_epochs", epochs)
         return epochs

@@ -8,8 +8,16 @@ from collections.abc import Mapping, Sequence
 from nasturtium.study import TrialRecord
 
 
-def epochs_of(trial: TrialRecord) -> int:
-    return int(trial.fidelity["epochs"])
+def budget_of(fidelity: Mapping[str, int]) -> int:
+    """What a fidelity costs, in its own unit: epochs or ms."""
+    return math.prod(fidelity.values())
+
+
+def spent_on(trial: TrialRecord) -> float:
+    """What a trial did cost: less than its fidelity where the training was ended early."""
+    if "epochs" in trial.fidelity:
+        return trial.values.get("epochs", trial.fidelity["epochs"])
+    return budget_of(trial.fidelity)
 
 
 def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
@@ -19,8 +27,8 @@ def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
     ]
     if not sound:
         return None
-    top = max(sum(t.fidelity.values()) for t in sound)
-    at_top = [t for t in sound if sum(t.fidelity.values()) == top]
+    top = max(budget_of(t.fidelity) for t in sound)
+    at_top = [t for t in sound if budget_of(t.fidelity) == top]
     return max(at_top, key=lambda t: (t.score or 0.0, -t.number))
 
 
@@ -32,8 +40,3 @@ def expected_best(scores: Sequence[float], draws: float) -> float:
     ordered = sorted(scores)
     m = len(ordered)
     return math.fsum(x * (((i + 1) / m) ** draws - (i / m) ** draws) for i, x in enumerate(ordered))
-
-
-def text_of(fidelity: Mapping[str, int]) -> str:
-    """A fidelity in words: "9 epochs"."""
-    return ", ".join(f"{value} {name}" for name, value in fidelity.items())

@@ -15,6 +15,7 @@ from nasturtium.evaluators import Recipe, TrainingEvaluator
 if TYPE_CHECKING:
     import torch
 
+    from nasturtium.job.plan import Plan
     from nasturtium.job.prepare import Task
 
 VALIDATION_ROWS = 5_000  # more cost time and tell little
@@ -42,8 +43,8 @@ class Arrays:
         return self.schema.outputs
 
     @classmethod
-    def save(cls, task: Task, folder: Path, *, rows: int) -> Arrays:
-        """Write both files, the search's with at most `rows` training rows."""
+    def save(cls, task: Task, folder: Path) -> Arrays:
+        """Write both files."""
         folder.mkdir(parents=True, exist_ok=True)
         x, y = task.dataset.x, task.dataset.y
         train, validation = task.parts.train, task.parts.validation
@@ -54,11 +55,11 @@ class Arrays:
             statistics=task.statistics,
             net_input=task.net_input,
         )
-        few, held = train[:rows], validation[:VALIDATION_ROWS]
+        held = validation[:VALIDATION_ROWS]
         np.savez(
             made.search_path,
-            x_train=x[few],
-            y_train=y[few],
+            x_train=x[train],
+            y_train=y[train],
             x_validation=x[held],
             y_validation=y[held],
         )
@@ -82,7 +83,7 @@ class Arrays:
 
 
 def training_evaluator(
-    arrays: Arrays, task: Task, recipe: Recipe, device: str
+    arrays: Arrays, task: Task, recipe: Recipe, plan: Plan, device: str
 ) -> TrainingEvaluator:
     """The evaluator of a search: trains on the search's rows, scores on the validation part."""
     return TrainingEvaluator(
@@ -93,6 +94,8 @@ def training_evaluator(
         task=task.kind,
         statistics=arrays.statistics,
         device=device,
+        pace=plan.pace(),
+        max_epochs=plan.final_epochs,
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import starmap
 from math import isfinite
 from typing import Any
 
@@ -43,8 +42,8 @@ class TrialRow:
 
     @property
     def rung(self) -> str:
-        """The fidelity as text, such as ``9 epochs``."""
-        return ", ".join(starmap(amount, self.fidelity.items())) or "full"
+        """The fidelity in words, such as ``9 epochs``."""
+        return fidelity_text(self.fidelity) or "full"
 
     @property
     def counted(self) -> float | None:
@@ -120,6 +119,14 @@ class ReportData:
 def amount(name: str, value: float) -> str:
     """A number with what it counts: 9 epochs, 1 epoch."""
     return f"{value:,.0f} {name.removesuffix('s') if value == 1 else name}"
+
+
+def fidelity_text(fidelity: Mapping[str, int]) -> str:
+    """A fidelity in words: ``9 epochs``, or ``1.5 s`` of training."""
+    return ", ".join(
+        f"{value / 1e3:.3g} s" if name == "ms" else amount(name, value)
+        for name, value in fidelity.items()
+    )
 
 
 def title(entry: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from nasturtium.search.curves import CurveStop
 from nasturtium.search.engine import Composition
 from nasturtium.search.proposers import Ageing, Halving, Random, by_rung
 from nasturtium.search.rungs import Rungs
-from nasturtium.search.sampling import Fresh, Mutation, RandomCodes
+from nasturtium.search.sampling import Fresh, Mutation, Proxy, RandomCodes
 
 __all__ = ["halving_evolution", "random_search", "regularized_evolution"]
 
@@ -136,6 +136,8 @@ def halving_evolution(
     explore: float = 0.1,
     eta: int = 0,
     stop: float = 0.25,
+    proxy: Proxy | None = None,
+    choices: int = 6,
 ) -> Composition:
     """Cheap evaluations proposed by evolution, the best of them promoted to higher fidelities.
 
@@ -143,19 +145,22 @@ def halving_evolution(
     score, fewer parameters) of `sample` among the last `population` is mutated, and a share
     `explore` stays random. The best floor(n / eta) of a rung's n rise, top rung first. `eta` 0
     takes the ratio of the rungs' costs, between 4 and 27, so that rungs cost about the same.
-    A training below the `stop` quantile of earlier curves ends early (0: never).
+    A training below the `stop` quantile of earlier curves ends early (0: never). With a zero-cost
+    `proxy`, each proposal of the lowest rung is the best by it of `choices`, drawn or mutated.
 
-    Reference: Li et al., MLSys 2020; Real et al., AAAI 2019. Differs: see `nasturtium methods`.
+    Reference: Li et al., MLSys 2020; Real et al., AAAI 2019; for the proxy Abdelfattah et al., ICLR
+    2021 (warm-up and move). Differs: see `nasturtium methods`.
 
     >>> from nasturtium.spaces import nb201
     >>> search = halving_evolution(nb201(), seed=0, fidelities=({"epochs": 3}, {"epochs": 9}))
     >>> search.ask()[0].fidelity
     {'epochs': 3}
     """
-    at_least(1, population=population, sample=sample, initial=initial)
+    at_least(1, population=population, sample=sample, initial=initial, choices=choices)
     at_least(0, eta=eta, explore=explore, stop=stop)
     rungs = tuple(fidelities or ({},))
-    fresh = Fresh(RandomCodes(space, seed=seed), allowed=allowed)
+    codes = RandomCodes(space, seed=seed)
+    fresh = Fresh(codes, allowed=allowed, proxy=proxy, choices=choices)
     below = Ageing(
         Random(fresh),
         Mutation(space, seed=seed),

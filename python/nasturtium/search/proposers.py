@@ -95,17 +95,15 @@ class Ageing:
         if self.explore and float(self.stream.uniform(1)[0]) < self.explore:
             return self.random.propose(history)
         members = self.queue.members
-        parent = -1
 
-        def child() -> Codes:
-            nonlocal parent
+        def child() -> tuple[Codes, int]:
             parent = tournament(members, self.sample, by=self.ranks.__getitem__, stream=self.stream)
-            return self.mutation(history.trials[parent].code)
+            return self.mutation(history.trials[parent].code), parent
 
         found = self.random.fresh.mutant(child)
         if found is None:
             return self.random.propose(history)
-        code, key = found
+        (code, key), parent = found
         return Draft(code, key, self.random.rung, f"mutant of {parent}", parent)
 
     def asked(self, trial: Trial) -> None:

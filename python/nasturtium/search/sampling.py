@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+import numpy.typing as npt
+
 from nasturtium import rng
 from nasturtium.errors import SpaceError, SpaceExhausted, UserError
 from nasturtium.search.base import Allowed, Codes, Space
 from nasturtium.search.history import History
 from nasturtium.search.limits import explain
 
-__all__ = ["Found", "Fresh", "Mutation", "RandomCodes", "function_keys"]
+__all__ = ["Found", "Fresh", "Mutation", "Proxy", "RandomCodes", "function_keys"]
 
 Found = tuple[Codes, str]
+Proxy = Callable[[Codes], npt.NDArray[np.float64]]  # larger is better
 LARGEST_BLOCK = 256
 
 
@@ -52,6 +56,8 @@ class Mutation:
 class Fresh:
     """Keeps codes that the limits allow and whose function was not proposed before.
 
+    With `proxy`, the best by it of `choices` such codes is taken, of draws and of mutants alike
+    (Abdelfattah et al., Zero-Cost Proxies for Lightweight NAS, ICLR 2021: warm-up and move).
     With `repeats` only the pending ones count as proposed before. A random search for a new code
     gives up after `tries` draws; a space of at most `enumerable` codes is then enumerated, so that
     what remains is found exactly.
@@ -62,6 +68,8 @@ class Fresh:
         codes: RandomCodes,
         *,
         allowed: Allowed | None = None,
+        proxy: Proxy | None = None,
+        choices: int = 1,
         repeats: bool = False,
         tries: int = 2048,
         enumerable: int = 100_000,
@@ -69,6 +77,8 @@ class Fresh:
         self.codes = codes
         self.space = codes.space
         self.allowed = allowed
+        self.proxy = proxy
+        self.choices = 1 if proxy is None else choices
         self.repeats = repeats
         self.tries = tries
         self.enumerable = enumerable
@@ -94,27 +104,57 @@ class Fresh:
         to be enumerated), and UserError when the limits allow no code at all.
         """
         if not self.enumerated and not self._empty():
-            drawn, size = 0, 4
-            while drawn < self.tries:
-                block = self.codes.peek(size)
-                for i, key in enumerate(function_keys(self.space, block)):
-                    if self._may(block[i], key):
-                        self.codes.taken += i + 1
-                        return block[i], key
-                self.codes.taken += size
-                drawn, size = drawn + size, min(4 * size, LARGEST_BLOCK)
+            found = self._drawn()
+            if found:
+                return self._preferred(found)
         return self._remaining()
 
-    def mutant(self, make: Callable[[], Codes], *, tries: int = 64) -> Found | None:
-        """The first of `tries` codes from `make` that may be proposed, and its key, or None."""
+    def mutant(
+        self, make: Callable[[], tuple[Codes, int]], *, tries: int = 64
+    ) -> tuple[Found, int] | None:
+        """Of the first codes of `tries` from `make` that may be proposed, the preferred one.
+
+        `make` gives a code and its parent's number; returns the code, its key and that number, or
+        None where nothing may be proposed.
+        """
         if self._empty():
             return None
+        found: dict[str, Codes] = {}
+        parents: dict[str, int] = {}
         for _ in range(tries):
-            code = make()
+            code, parent = make()
             key = function_keys(self.space, code[None])[0]
-            if self._may(code, key):
-                return code, key
-        return None
+            if key not in found and self._may(code, key):
+                found[key], parents[key] = code, parent
+                if len(found) == self.choices:
+                    break
+        if not found:
+            return None
+        code, key = self._preferred(found)
+        return (code, key), parents[key]
+
+    def _drawn(self) -> dict[str, Codes]:
+        """The first `choices` codes by key that may be proposed, or fewer after `tries` draws."""
+        found: dict[str, Codes] = {}
+        drawn, size = 0, 4
+        while drawn < self.tries:
+            block = self.codes.peek(size)
+            for i, key in enumerate(function_keys(self.space, block)):
+                if key not in found and self._may(block[i], key):
+                    found[key] = block[i]
+                    if len(found) == self.choices:
+                        self.codes.taken += i + 1
+                        return found
+            self.codes.taken += size
+            drawn, size = drawn + size, min(4 * size, LARGEST_BLOCK)
+        return found
+
+    def _preferred(self, found: dict[str, Codes]) -> Found:
+        keys = list(found)
+        best = 0
+        if self.proxy is not None:
+            best = int(np.argmax(self.proxy(np.stack(list(found.values())))))
+        return found[keys[best]], keys[best]
 
     def _may(self, code: Codes, key: str) -> bool:
         if key in self._blocked:
