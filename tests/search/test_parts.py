@@ -25,6 +25,7 @@ from nasturtium.search import (
     tournament,
 )
 from nasturtium.search.history import WORST
+from nasturtium.search.sampling import function_keys
 from nasturtium.spaces import Choice, Space, nb201
 from nasturtium.testing import sign_test
 
