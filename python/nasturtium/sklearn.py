@@ -7,11 +7,9 @@ part is the caller's, as usual with scikit-learn.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import secrets
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,9 +20,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from nasturtium.data import Schema, Statistics
 from nasturtium.errors import UserError
-from nasturtium.networks import Net
 
 if TYPE_CHECKING:
     from nasturtium.job import Run
@@ -32,44 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["NASClassifier", "NASRegressor"]
 
 DEFAULT_SECONDS = 120.0
-_BATCH = 1024
-
-
-@dataclasses.dataclass(frozen=True)
-class FittedNetwork:
-    """A trained network as plain values, so that an estimator can be pickled and compared."""
-
-    net: Net
-    statistics: Statistics
-    schema: Schema
-    state: Mapping[str, NDArray[Any]]
-
-    def __call__(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Raw rows [N, F] or images to logits [N, K], or to values [N, 1] in the target's units."""
-        import torch
-
-        from nasturtium.export import trained_model
-
-        state = {name: torch.from_numpy(value.copy()) for name, value in self.state.items()}
-        model = trained_model(self.net, self.statistics, state)
-        with torch.inference_mode():
-            parts = [
-                model(torch.from_numpy(x[i : i + _BATCH])).double().numpy()
-                for i in range(0, len(x), _BATCH)
-            ]
-        return np.concatenate(parts)
-
-    @classmethod
-    def of(cls, run: Run) -> FittedNetwork:
-        """The found network of a finished run."""
-        from nasturtium.export.weights import read_weights
-        from nasturtium.job.finals import weights_path
-
-        found, arrays = run._found, run._arrays
-        assert found.net is not None
-        weights = read_weights(weights_path(run.folder / "work", found.name))
-        state = {name: value.numpy() for name, value in weights.items()}
-        return cls(found.net, arrays.statistics, arrays.schema, state)
 
 
 class _NASEstimator(BaseEstimator):  # type: ignore[misc]
@@ -139,7 +97,7 @@ class _NASEstimator(BaseEstimator):  # type: ignore[misc]
                 run = self._run(inputs, y, Path(folder) / "run")
             except UserError as error:
                 raise ValueError(str(error)) from error
-            self.network_ = FittedNetwork.of(run)
+            self.network_ = run.network()
         self.architecture_: str = run.result["architecture"]
         self.n_params_: int = run.result["params"]
 

@@ -9,6 +9,7 @@ from nasturtium.export.write import (
     ExportSummary,
     check,
     trained_model,
+    with_raw_inputs,
     write,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "check",
     "model_source",
     "trained_model",
+    "with_raw_inputs",
     "write",
     "write_atomic",
 ]

@@ -25,7 +25,16 @@ from nasturtium.networks import Net, module
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-__all__ = ["FILES", "TOLERANCE", "Checks", "ExportSummary", "check", "trained_model", "write"]
+__all__ = [
+    "FILES",
+    "TOLERANCE",
+    "Checks",
+    "ExportSummary",
+    "check",
+    "trained_model",
+    "with_raw_inputs",
+    "write",
+]
 
 TOLERANCE = 1e-4
 RELATIVE = 1e-6  # for outputs above 100: what float32 keeps over some tens of layers
@@ -77,17 +86,22 @@ def trained_model(
 
     `state` is the state of `networks.module(net)`; random weights without it.
     """
+    built = module(net)
+    if state is not None:
+        built.load_state_dict({name: value.detach().cpu() for name, value in state.items()})
+    return with_raw_inputs(built, statistics)
+
+
+def with_raw_inputs(network: nn.Module, statistics: Statistics) -> nn.Sequential:
+    """`preprocess`, `network`, `postprocess`: raw inputs to logits, or values in their units."""
     from collections import OrderedDict
 
     from torch import nn
 
     from nasturtium.networks.preprocess import Postprocess, Preprocess
 
-    built = module(net)
-    if state is not None:
-        built.load_state_dict({name: value.detach().cpu() for name, value in state.items()})
     parts: OrderedDict[str, nn.Module] = OrderedDict(preprocess=Preprocess(statistics))
-    parts["net"] = built
+    parts["net"] = network
     parts["postprocess"] = Postprocess(statistics)
     return nn.Sequential(parts).eval()
 

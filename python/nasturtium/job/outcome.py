@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from nasturtium.errors import UserError
 from nasturtium.job.finals import Contestant
+from nasturtium.job.fitted import FittedNetwork
 from nasturtium.job.score import Predictions
 from nasturtium.job.tensors import Arrays
 
@@ -61,6 +62,10 @@ class Run:
         if probabilities is None:
             raise UserError("a regression has no class probabilities")
         return probabilities
+
+    def network(self) -> FittedNetwork:
+        """The found network with its weights, independent of the folder."""
+        return FittedNetwork.of(self._found, self._arrays, self.folder / "work")
 
     def summary(self) -> str:
         """A few lines: the found network, its test score, the verdicts, where the files are."""

@@ -97,12 +97,3 @@ def training_evaluator(
         pace=plan.pace(),
         max_epochs=plan.final_epochs,
     )
-
-
-def full_model(network: torch.nn.Module, statistics: Statistics) -> torch.nn.Module:
-    """Raw inputs in, logits or values in the target's units out: what is exported."""
-    from torch import nn
-
-    from nasturtium.networks.preprocess import Postprocess, Preprocess
-
-    return nn.Sequential(Preprocess(statistics), network, Postprocess(statistics)).eval()

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from nasturtium.data import SealedPart
-from nasturtium.export import weights
+from nasturtium.export import weights, with_raw_inputs
 from nasturtium.export.files import write_atomic
 from nasturtium.job.finals import Contestant, weights_path
 from nasturtium.job.score import Predictions
-from nasturtium.job.tensors import Arrays, full_model
+from nasturtium.job.tensors import Arrays
 
 PREDICTIONS = "predictions.npz"
 Predictor = Any  # called with raw x [N, ...]; returns Predictions
@@ -29,7 +29,7 @@ def network_predictor(contestant: Contestant, arrays: Arrays, folder: Path) -> P
 
     module = contestant.module(arrays.net_input, arrays.outputs)
     module.load_state_dict(weights.read_weights(weights_path(folder, contestant.name)))
-    model = full_model(module, arrays.statistics)
+    model = with_raw_inputs(module, arrays.statistics)
 
     def call(x: npt.NDArray[Any]) -> Predictions:
         raw = predict(model, torch.from_numpy(np.asarray(x, dtype=np.float32)))

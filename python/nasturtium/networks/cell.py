@@ -4,13 +4,11 @@ Nodes are plain sums and every weighted operation starts with the activation, so
 that the core calls equal (same pruned graph, skips merged) compute the same function.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from nasturtium.networks.ir import NetBuilder
 
 __all__ = ["cell"]
-
-type_edges = Sequence[tuple[int, int, str]]
 
 
 def _live(edges: Mapping[tuple[int, int], str], last: int) -> set[int]:
