@@ -4,7 +4,7 @@ The time of a training step is measured for a few networks of the space and pred
 as a sum over layers: multiply-adds alone say little where moving numbers costs more than adding
 them. The rungs of a `--time` run are times, not epochs: architectures are compared after equally
 long trainings, as the final one will be, and a quick network may show what more epochs do for it.
-A rung takes as long as the one below it, so the lowest follows from the seconds of the search, the
+A rung costs as much as the one below it, so the lowest follows from the seconds of the search, the
 workers and the number of architectures that is wanted.
 """
 
@@ -28,10 +28,10 @@ from nasturtium.networks import Net, cost
 from nasturtium.rng import derive
 from nasturtium.search import Limits
 
-ETA = 3
-RUNGS = 3
+ETA = {"epochs": 3, "ms": 4}  # how much more thorough a rung is than the one below it
+RUNGS = 3  # at most
 CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
-LEAST_STEPS = 40  # training steps of a typical network at the lowest rung
+LEAST_STEPS = 150  # training steps of a typical network at the lowest rung: fewer tell little
 FINAL_EPOCHS = (15, 160)  # epochs: what the final training must be able to do, and does at most
 BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 SEARCH_SHARE = {"quick": 0.50, "none": 0.50, "full": 0.32}  # of the time that is free to divide
@@ -94,7 +94,7 @@ def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:
     rows = len(task.parts.train)
     top = config.max_epochs or FINAL_EPOCHS[1]
     lowest = max(1, min(round(60_000 / rows), 4, top))
-    rungs = [e for e in (lowest, lowest * ETA, lowest * ETA**2) if e <= top]
+    rungs = [e for e in (lowest * ETA["epochs"] ** i for i in range(RUNGS)) if e <= top]
     return Plan(
         fidelities=tuple({"epochs": e} for e in rungs),
         search_seconds=None,
@@ -157,10 +157,8 @@ def plan_time(
     affordable = 1e3 * final / (FINAL_EPOCHS[0] * draft.steps(final_rows))
     limit = max(affordable, float(np.quantile(steps, 0.2)))
     typical = float(np.median(steps[steps <= limit]))
-    budget = search * max(1, config.workers)
-    lowest = round(max(1e3 * budget / (RUNGS * CONFIGURATIONS), LEAST_STEPS * typical))
-    rungs = tuple({"ms": lowest * ETA**i} for i in range(RUNGS))
-    return dataclasses.replace(draft, fidelities=rungs, max_step_ms=limit)
+    fidelities = _rungs_of_time(1e3 * search * max(1, config.workers), LEAST_STEPS * typical)
+    return dataclasses.replace(draft, fidelities=fidelities, max_step_ms=limit)
 
 
 def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: str) -> list[float]:
@@ -195,6 +193,14 @@ def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: st
         found.append(1e3 * seconds / math.ceil(len(rows) / recipe.batch_size))
     torch.set_num_threads(threads)
     return found
+
+
+def _rungs_of_time(budget: float, least: float) -> tuple[dict[str, int], ...]:
+    """Rungs that share `budget` ms, the lowest of at least `least`; few where it is short."""
+    eta = ETA["ms"]
+    rungs = next((r for r in range(RUNGS, 1, -1) if budget / (r * least) >= eta**r), 1)
+    lowest = round(max(budget / (rungs * CONFIGURATIONS), least))
+    return tuple({"ms": lowest * eta**i} for i in range(rungs))
 
 
 def _macs(net: Net) -> int:

@@ -120,6 +120,21 @@ class Limited:
     def macs(self, codes: Codes) -> Floats:
         return np.array([self._cost(code).macs for code in codes], dtype=np.float64)
 
+    def proxy(self, plan: Plan) -> Callable[[Codes], Floats]:
+        """A zero-cost proxy: the logarithm of parameters times multiply-adds.
+
+        Each is divided by the time of a training step where the plan predicts that: what counts
+        is then how much a network holds and computes for its time.
+        """
+        pace = plan.pace()
+        steps = None if pace is None else self._predicted(pace.predict)
+
+        def score(codes: Codes) -> Floats:
+            size = np.log(self.params(codes)) + np.log(self.macs(codes))
+            return size if steps is None else size - 2 * np.log(steps(codes))
+
+        return score
+
     def _predicted(self, predict: Callable[[Net], float]) -> Callable[[Codes], Floats]:
         """`predict` of networks as a measure of codes that asks once for each."""
         known: dict[bytes, float] = {}

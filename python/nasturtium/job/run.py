@@ -160,6 +160,7 @@ class Job:
             seed=derive(self.config.seed, name),
             allowed=self._limits(),
             fidelities=self.plan.fidelities,
+            proxy=self.limited.proxy(self.plan),
         )
         study = Study(
             self._open(name),
