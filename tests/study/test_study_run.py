@@ -51,6 +51,22 @@ def test_trials_counts_those_of_earlier_runs(tmp_path: Path) -> None:
     assert len(study.trials()) == 13
 
 
+def test_a_run_that_closes_ends_with_what_is_in_flight(tmp_path: Path) -> None:
+    study = make(tmp_path, lag=8)
+    seen: list[RunEvent] = []
+
+    def closing() -> bool:
+        return sum(event.kind == "told" for event in seen) >= 5
+
+    study.run(Scored(0.1), workers=2, until=lambda: False, closing=closing, on_event=seen.append)
+    records = study.trials()
+    assert all(record.state == "told" for record in records)
+    asked = [event.kind for event in seen].count("asked")
+    assert asked == len(records) and 6 <= len(records) <= 7, "five, and what two workers held"
+    study.run(Scored(), workers=0, trials=9)
+    assert len(study.trials()) == 9
+
+
 def test_the_clock_cuts_what_is_in_flight_and_a_later_run_takes_it_up(tmp_path: Path) -> None:
     study = make(tmp_path, lag=8)
     told: list[int] = []

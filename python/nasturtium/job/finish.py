@@ -15,13 +15,13 @@ from nasturtium.export.files import write_atomic
 from nasturtium.job.boosting import fit_boosting, predict_boosting
 from nasturtium.job.finals import Contestant
 from nasturtium.job.folder import RESULT
+from nasturtium.job.plan import BOOSTING_SHARE
 from nasturtium.job.run import Job
 from nasturtium.job.score import Predictions
 from nasturtium.job.tested import Predictor, look_once, network_predictor
 from nasturtium.rng import derive
 from nasturtium.spaces import Architecture
 
-BOOSTING_SHARE = 0.35  # of the baselines' time
 SAMPLES = 64  # validation rows on which the exported files are checked
 
 

@@ -37,8 +37,11 @@ BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 SEARCH_SHARE = {"quick": 0.50, "none": 0.50, "full": 0.32}  # of the time that is free to divide
 EXPORT_SECONDS = 9.0
 CLOSING_SECONDS = 6.0  # starting workers, test, latency, report
+BOOSTING_SHARE = 0.35  # of the baselines' time
 TIMED = 10  # networks whose training steps are timed
-STEPS = 4  # training steps that are timed of a network: cold, so slower than in a long training
+TIMED_SECONDS = 0.4  # for each, after a first step
+TIMED_BATCHES = 8
+CONTENTION = 1.2  # two processes share caches and memory: each is slower than alone
 OPTIMISM = 1.4  # a search is measured while two processes work, warm-up included
 
 
@@ -48,13 +51,14 @@ class Plan:
 
     `fidelities` are the rungs, in `epochs` or in `ms` of training as `step_model` (a `LatencyModel`
     of training steps) predicts it; `max_step_ms` keeps out networks that could not be trained to
-    the end in the time.
+    the end in the time. `after_seconds` is what comes after the found network's final training.
     """
 
     fidelities: tuple[Mapping[str, int], ...]
     search_seconds: float | None
     random_seconds: float | None
     final_seconds: float | None
+    after_seconds: float
     baseline_seconds: float | None
     final_epochs: int
     max_step_ms: float | None
@@ -78,15 +82,23 @@ class Plan:
         """Training steps of one epoch over `rows` rows."""
         return math.ceil(rows / self.batch_size)
 
-    def epochs_within(self, epoch_seconds: float) -> int:
-        """Epochs of the final training, each taking `epoch_seconds`: at most `final_epochs`.
+    def epochs_within(self, seconds: float | None, epoch_seconds: float) -> int:
+        """Epochs of a final training of `seconds`, one taking `epoch_seconds`: at most
+        `final_epochs`.
 
         Rather too many than too few: with a deadline the schedule follows the time.
         """
-        if self.final_seconds is None:
+        if seconds is None:
             return self.final_epochs
-        wanted = int(OPTIMISM * self.final_seconds / epoch_seconds)
-        return max(1, min(wanted, self.final_epochs))
+        return max(1, min(int(OPTIMISM * seconds / epoch_seconds), self.final_epochs))
+
+    def overhang(self) -> float:
+        """Seconds before the end of a search from which no evaluation is begun any more, and
+        after it until which one may go on: half of what the highest rung takes.
+        """
+        if self.search_seconds is None:
+            return 0.0
+        return min(0.5e-3 * self.fidelities[-1]["ms"], 0.2 * self.search_seconds)
 
 
 def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:
@@ -100,6 +112,7 @@ def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:
         search_seconds=None,
         random_seconds=None,
         final_seconds=None,
+        after_seconds=0.0,
         baseline_seconds=None,
         final_epochs=min(top, 2 * rungs[-1]),
         max_step_ms=None,
@@ -132,13 +145,13 @@ def plan_time(
     places = np.linspace(0.05, 0.95, TIMED) * (len(nets) - 1)
     spread = [by_size[round(place)] for place in places]
     model = LatencyModel.fit(spread, measure(spread))
-    free = left - CLOSING_SECONDS - (EXPORT_SECONDS if config.export else 0.0)
-    baseline = BASELINE_SHARE * left if config.baselines != "none" else 0.0
-    if config.baselines == "full":
-        free -= baseline
-    free = max(free, 5.0)
-    search = SEARCH_SHARE[config.baselines] * free
     full = config.baselines == "full"
+    baseline = BASELINE_SHARE * left if config.baselines != "none" else 0.0
+    # Where random search is run, both cores train what the searches found, then the baselines.
+    after = baseline if full else BOOSTING_SHARE * baseline
+    after += CLOSING_SECONDS + (EXPORT_SECONDS if config.export else 0.0)
+    free = max(left - after, 5.0)
+    search = SEARCH_SHARE[config.baselines] * free
     final = free - search * (2 if full else 1)
     final_rows = len(task.parts.train) + len(task.parts.validation)
     draft = Plan(
@@ -146,6 +159,7 @@ def plan_time(
         search_seconds=search,
         random_seconds=search if full else None,
         final_seconds=final,
+        after_seconds=after,
         baseline_seconds=baseline,
         final_epochs=config.max_epochs or FINAL_EPOCHS[1],
         max_step_ms=None,
@@ -162,35 +176,32 @@ def plan_time(
 
 
 def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: str) -> list[float]:
-    """Milliseconds of a training step of each network, on one thread."""
+    """Milliseconds of a training step of each network, in one of two processes side by side."""
     import torch
 
     from nasturtium.evaluators.trainer import fit
     from nasturtium.networks import module
     from nasturtium.networks.preprocess import as_tensors
 
-    rows = task.parts.train[: STEPS * recipe.batch_size]
+    rows = task.parts.train[: TIMED_BATCHES * recipe.batch_size]
     x, y = as_tensors(task.dataset, rows, task.statistics)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    epoch = functools.partial(
+    train = functools.partial(
         fit,
         recipe=recipe,
         task=task.kind,
         outputs=task.outputs,
-        epochs=1,
         seed=0,
         device=device,
     )
     found = []
+    batches = math.ceil(len(rows) / recipe.batch_size)
     for net in nets:
         model = module(net)
-        few = slice(0, recipe.batch_size)
-        epoch(model, x[few], y[few])  # what is done only once
-        begun = time.perf_counter()
-        epoch(model, x, y)
-        seconds = time.perf_counter() - begun
-        found.append(1e3 * seconds / math.ceil(len(rows) / recipe.batch_size))
+        train(model, x, y, epochs=1 / batches)  # what is done only once
+        done = train(model, x, y, epochs=1e6, deadline=time.monotonic() + TIMED_SECONDS)
+        found.append(1e3 * CONTENTION * done.seconds / (done.epochs_done * batches))
     torch.set_num_threads(threads)
     return found
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from nasturtium import registry
 from nasturtium.errors import StudyError, UserError
@@ -31,6 +31,9 @@ from nasturtium.study import RunEvent, Store, Study, TrialRecord
 
 if TYPE_CHECKING:
     from nasturtium.evaluators.latency_model import LatencyModel
+
+Over = Callable[[float], bool]
+T = TypeVar("T")
 
 SEARCH, RANDOM, FINAL = "search", "random_search", "final"
 LATENCY_NETS = 24  # networks that are timed to predict the latency of others
@@ -68,15 +71,15 @@ class Job:
     def search(self) -> TrialRecord:
         """Phase 1: the search, and random search at equal cost; returns the found trial."""
         planned = self.plan
-        with self.phase("search", planned.search_seconds) as until:
-            self._study(SEARCH, self.config.method, until, self.config.trials)
+        with self.phase("search", planned.search_seconds) as over:
+            self._study(SEARCH, self.config.method, over, self.config.trials)
         found = best_trial(self.trials(SEARCH))
         if found is None:
             detail = next((t.detail for t in self.trials(SEARCH) if t.detail), "none was finished")
             raise StudyError(f"no trial of the search succeeded: {detail.strip().splitlines()[-1]}")
         if self.config.baselines == "full":
-            with self.phase("random search", planned.random_seconds) as until:
-                self._study(RANDOM, "random_search", until, self._equal_trials())
+            with self.phase("random search", planned.random_seconds) as over:
+                self._study(RANDOM, "random_search", over, self._equal_trials())
         return found
 
     def train(
@@ -85,8 +88,10 @@ class Job:
         """Phase 2: train the found network and its rivals to the end; returns who finished."""
         found = self.architecture(found_trial)
         rival = None if rival_trial is None else self.architecture(rival_trial)
-        contestants = self._contestants(found, rival, self._final_epochs(found_trial))
-        with self.phase("final training", self.plan.final_seconds):
+        seconds = self._once("final_seconds", self._final_seconds)
+        epochs = self._once("final_epochs", lambda: self._final_epochs(found_trial, seconds))
+        contestants = self._contestants(found, rival, epochs, seconds)
+        with self.phase("final training", seconds):
             store = self._open(FINAL)
             study = Study(store, Listed(contestants), seed=derive(self.config.seed, FINAL))
             evaluator = FinalEvaluator(
@@ -123,8 +128,11 @@ class Job:
         return self.task.space.parse(trial.arch)
 
     @contextmanager
-    def phase(self, name: str, seconds: float | None = None) -> Iterator[Callable[[], bool] | None]:
-        """A phase that may take `seconds` from when it first began; yields its clock."""
+    def phase(self, name: str, seconds: float | None = None) -> Iterator[Over | None]:
+        """A phase that may take `seconds` from when it first began; yields its clock.
+
+        The clock says whether the phase is over, or will be in so many seconds, or was before.
+        """
         key = name.replace(" ", "_")
         begun = next(
             (e.payload["elapsed"] for e in self.store.events("phase") if e.payload["name"] == key),
@@ -137,9 +145,9 @@ class Job:
         self.progress.phase(name, seconds)
         ends = None if seconds is None else begun + seconds
         if ended is not None:
-            yield lambda: True
+            yield lambda _: True
         else:
-            yield None if ends is None else lambda: self.clock.elapsed() >= ends
+            yield None if ends is None else lambda ahead: self.clock.elapsed() + ahead >= ends
             ended = self.clock.elapsed()
             self.store.event("phase_end", {"name": key, "elapsed": ended})
         self.seconds[key] = ended - begun
@@ -150,9 +158,7 @@ class Job:
                 return float(event.payload["elapsed"])
         return None
 
-    def _study(
-        self, name: str, method: str, until: Callable[[], bool] | None, trials: int | None
-    ) -> None:
+    def _study(self, name: str, method: str, over: Over | None, trials: int | None) -> None:
         optimizer = registry.create(
             method,
             "method",
@@ -169,13 +175,15 @@ class Job:
             lag=2 * max(1, self.config.workers),
             space=self.task.space,
         )
-        if until is not None and until():
+        overhang = self.plan.overhang()
+        if over is not None and over(overhang):
             return
         study.run(
             training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device),
             workers=self.config.workers,
             trials=trials,
-            until=until,
+            until=None if over is None else lambda: over(-overhang),
+            closing=None if over is None else lambda: over(overhang),
             on_event=self._listener(name, study, trials),
         )
 
@@ -216,26 +224,40 @@ class Job:
         spent = sum(spent_on(t) for t in self.trials(SEARCH))
         return max(1, round(spent / budget_of(self.plan.fidelities[-1])))
 
-    def _final_epochs(self, found: TrialRecord) -> int:
-        """How long the final training is, from what the found trial took; decided once."""
-        stored = self.store.last_event("final_epochs")
+    def _once(self, name: str, decide: Callable[[], T]) -> T:
+        """What an earlier session decided, or what is decided now and recorded."""
+        stored = self.store.last_event(name)
         if stored is not None:
-            return int(stored.payload)
+            decided: T = stored.payload
+            return decided
+        value = decide()
+        self.store.event(name, value)
+        return value
+
+    def _final_seconds(self) -> float | None:
+        """The time of the found network's final training: what is left but for what follows."""
+        planned, left = self.plan.final_seconds, self.clock.left()
+        if planned is None or left is None:
+            return None
+        return max(left - MARGIN - self.plan.after_seconds, 0.5 * planned)
+
+    def _final_epochs(self, found: TrialRecord, seconds: float | None) -> int:
+        """How long the final training is, from what the found trial took."""
         rows = len(self.task.parts.train) + len(self.task.parts.validation)
         each = found.seconds / found.values["epochs"] * rows / len(self.task.parts.train)
-        epochs = self.plan.epochs_within(max(each, 1e-6))
-        self.store.event("final_epochs", epochs)
-        return epochs
+        return self.plan.epochs_within(seconds, max(each, 1e-6))
 
     def _contestants(
-        self, found: Architecture, rival: Architecture | None, epochs: int
+        self,
+        found: Architecture,
+        rival: Architecture | None,
+        epochs: int,
+        seconds: float | None,
     ) -> list[Contestant]:
         planned = self.plan
         net = self.task.lower(found)
         spent = self.task.cost(found)
-        entries = [
-            Contestant("found", "found", "the found network", net, epochs, planned.final_seconds)
-        ]
+        entries = [Contestant("found", "found", "the found network", net, epochs, seconds)]
         if rival is not None:
             title = "the network that random search found"
             entries.append(
@@ -245,7 +267,7 @@ class Job:
                     title,
                     self.task.lower(rival),
                     epochs,
-                    planned.final_seconds,
+                    seconds,
                 )
             )
         if self.config.baselines == "none":

@@ -40,6 +40,7 @@ class Loop:
         workers: int,
         trials: int | None,
         until: Callable[[], bool] | None,
+        closing: Callable[[], bool] | None,
         notify: Callable[[RunEvent], None] | None,
     ) -> None:
         if workers < 0:
@@ -51,6 +52,7 @@ class Loop:
         self._workers = workers
         self._trials = trials
         self._until = until
+        self._closing = closing
         self._notify = notify
         self._crashes: dict[int, int] = {}
         self._failures = 0
@@ -96,7 +98,7 @@ class Loop:
                     pool.submit(trial)
                 elif pool is not None and pool.busy():
                     self._collect(pool, POLL, interrupt)
-                elif self._others_run():
+                elif not self._closed() and self._others_run():
                     time.sleep(POLL)
                 else:
                     break
@@ -131,8 +133,11 @@ class Loop:
     def _over(self) -> bool:
         return self._until is not None and self._until()
 
+    def _closed(self) -> bool:
+        return self._closing is not None and self._closing()
+
     def _ask(self) -> Trial | None:
-        if self._exhausted:
+        if self._exhausted or self._closed():
             return None
         try:
             trial = self._study.ask(trials=self._trials, lease=self._lease)

@@ -123,6 +123,7 @@ class Study:
         workers: int = 2,
         trials: int | None = None,
         until: Callable[[], bool] | None = None,
+        closing: Callable[[], bool] | None = None,
         on_event: Callable[[RunEvent], None] | None = None,
         timeout: float | None = None,
         max_attempts: int = 3,
@@ -136,6 +137,8 @@ class Study:
             trials: how many the study shall have, those of earlier runs included.
             until: the clock; when it says true, trials in flight are cut (a later run takes them
                 up again).
+            closing: once it says true, no trial is given out any more, and the run ends with those
+                in flight.
             on_event: called here with a `RunEvent` after each record.
             timeout: seconds for one evaluation; 5 seconds later its processes are killed and the
                 trial has status "timeout". Needs workers.
@@ -147,7 +150,15 @@ class Study:
         """
         from nasturtium.study.loop import Loop
 
-        loop = Loop(self, evaluator, workers=workers, trials=trials, until=until, notify=on_event)
+        loop = Loop(
+            self,
+            evaluator,
+            workers=workers,
+            trials=trials,
+            until=until,
+            closing=closing,
+            notify=on_event,
+        )
         loop.run(timeout=timeout, max_attempts=max_attempts, max_failures=max_failures)
 
     def unfinished(self) -> list[TrialRecord]:
