@@ -1,0 +1,245 @@
+#include <cstring>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "common.hpp"
+#include "nasturtium/canonical.hpp"
+#include "nasturtium/encode.hpp"
+#include "nasturtium/keys.hpp"
+#include "nasturtium/moves.hpp"
+#include "nasturtium/rng.hpp"
+
+namespace nasturtium::bind {
+namespace {
+
+Draws draws(std::uint64_t seed, std::uint32_t stream, std::uint64_t start, unsigned threads) {
+  return {{seed, stream}, start, threads};
+}
+
+class Program {
+ public:
+  explicit Program(const std::string& text) {
+    run([&] { return parse_space(text, space_); });
+    for (const Decision& d : space_.decisions) {
+      one_hot_width_ += d.options.size();
+    }
+  }
+
+  std::size_t width() const { return space_.width(); }
+  std::size_t one_hot_width() const { return one_hot_width_; }
+
+  void sample(Codes out, std::uint64_t seed, std::uint32_t stream, std::uint64_t start,
+              unsigned threads) const {
+    const std::uint64_t n = rows(out, width(), "out");
+    std::uint8_t* to = out.mutable_data();
+    run([&] { return nasturtium::sample(space_, draws(seed, stream, start, threads), n, to); });
+  }
+
+  void mutate(const Codes& codes, Codes out, std::uint64_t seed, std::uint32_t stream,
+              std::uint64_t start, unsigned threads) const {
+    const std::uint64_t n = rows(codes, width(), "codes");
+    same_rows(n, rows(out, width(), "out"));
+    const std::uint8_t* from = codes.data();
+    std::uint8_t* to = out.mutable_data();
+    apart(from, to, n * width());
+    run([&] {
+      return nasturtium::mutate(space_, draws(seed, stream, start, threads), n, from, to);
+    });
+  }
+
+  void crossover(const Codes& a, const Codes& b, Codes out, std::uint64_t seed,
+                 std::uint32_t stream, std::uint64_t start, unsigned threads) const {
+    const std::uint64_t n = rows(a, width(), "a");
+    same_rows(n, rows(b, width(), "b"));
+    same_rows(n, rows(out, width(), "out"));
+    std::uint8_t* to = out.mutable_data();
+    const std::uint8_t *from_a = a.data(), *from_b = b.data();
+    apart(from_a, to, n * width());
+    apart(from_b, to, n * width());
+    run([&] {
+      return nasturtium::crossover(space_, draws(seed, stream, start, threads), n, from_a, from_b,
+                                   to);
+    });
+  }
+
+  Codes neighbors(const Codes& code) const {
+    const std::uint8_t* from = one(code);
+    return collect(
+        [&](std::vector<std::uint8_t>& out) { return nasturtium::neighbors(space_, from, out); });
+  }
+
+  Codes enumerate(std::uint64_t total) const {
+    return collect(
+        [&](std::vector<std::uint8_t>& out) { return nasturtium::enumerate(space_, total, out); });
+  }
+
+  void check(const Codes& code) const {
+    const std::uint8_t* from = one(code);
+    if (const Status s = nasturtium::check(space_, from); !s.ok()) {
+      raise("no architecture of '" + space_.name + "': " + s.reason);
+    }
+  }
+
+  void valid(const Codes& codes, Array<bool> out, unsigned threads) const {
+    const std::uint64_t n = rows(codes, width(), "codes");
+    if (out.ndim() != 1) {
+      raise("out must have one axis");
+    }
+    same_rows(n, static_cast<std::uint64_t>(out.shape(0)));
+    const std::uint8_t* from = codes.data();
+    auto* to = reinterpret_cast<std::uint8_t*>(out.mutable_data());
+    run([&] { return valid_rows(space_, n, from, to, threads); });
+  }
+
+  void active(const Codes& codes, Array<bool> out, unsigned threads) const {
+    const std::uint64_t n = rows(codes, width(), "codes");
+    same_rows(n, rows(out, width(), "out"));
+    const std::uint8_t* from = codes.data();
+    auto* to = reinterpret_cast<std::uint8_t*>(out.mutable_data());
+    run([&] { return active_rows(space_, n, from, to, threads); });
+  }
+
+  void live(const Codes& codes, Array<bool> nodes, Array<bool> edges, unsigned threads) const {
+    const std::uint64_t n = rows(codes, width(), "codes");
+    same_rows(n, rows(nodes, space_.nodes.size(), "nodes"));
+    same_rows(n, rows(edges, space_.edges.size(), "edges"));
+    const std::uint8_t* from = codes.data();
+    auto* to_nodes = reinterpret_cast<std::uint8_t*>(nodes.mutable_data());
+    auto* to_edges = reinterpret_cast<std::uint8_t*>(edges.mutable_data());
+    run([&] { return live_rows(space_, n, from, to_nodes, to_edges, threads); });
+  }
+
+  void keys(const Codes& codes, const std::string& rule, Array<std::uint64_t> out,
+            unsigned threads) const {
+    Convention convention;
+    if (!find_convention(rule, convention)) {
+      raise("unknown convention '" + rule + "'");
+    }
+    const std::uint64_t n = rows(codes, width(), "codes");
+    same_rows(n, rows(out, 2, "out"));
+    const std::uint8_t* from = codes.data();
+    std::uint64_t* to = out.mutable_data();
+    run([&] { return nasturtium::keys(space_, convention, n, from, to, threads); });
+  }
+
+  void one_hot(const Codes& codes, Array<float> out, unsigned threads) const {
+    const std::uint64_t n = rows(codes, width(), "codes");
+    same_rows(n, rows(out, one_hot_width_, "out"));
+    const std::uint8_t* from = codes.data();
+    float* to = out.mutable_data();
+    run([&] { return nasturtium::one_hot(space_, n, from, to, threads); });
+  }
+
+  void categorical(const Codes& codes, Array<std::int16_t> out, unsigned threads) const {
+    const std::uint64_t n = rows(codes, width(), "codes");
+    same_rows(n, rows(out, width(), "out"));
+    const std::uint8_t* from = codes.data();
+    std::int16_t* to = out.mutable_data();
+    run([&] { return nasturtium::categorical(space_, n, from, to, threads); });
+  }
+
+ private:
+  const std::uint8_t* one(const Codes& code) const {
+    if (code.ndim() != 1 || code.shape(0) != static_cast<py::ssize_t>(width())) {
+      raise("a code must have one axis of length " + std::to_string(width()));
+    }
+    return code.data();
+  }
+
+  template <typename F>
+  Codes collect(F work) const {
+    std::vector<std::uint8_t> found;
+    run([&] { return work(found); });
+    const auto n = static_cast<py::ssize_t>(found.size() / width());
+    Codes out({n, static_cast<py::ssize_t>(width())});
+    if (!found.empty()) {
+      std::memcpy(out.mutable_data(), found.data(), found.size());
+    }
+    return out;
+  }
+
+  Space space_;
+  std::size_t one_hot_width_ = 0;
+};
+
+void random_words(Array<std::uint64_t> out, std::uint64_t seed, std::uint32_t stream,
+                  std::uint64_t counter) {
+  std::uint64_t* to = out.mutable_data();
+  const auto size = static_cast<std::size_t>(out.size());
+  py::gil_scoped_release release;
+  nasturtium::random_words({to, size}, {seed, stream}, counter);
+}
+
+// labels: uint64[n]; edges: uint64[m, 3] of source, destination, label.
+py::tuple canonical_graph(const Array<std::uint64_t>& labels, const Array<std::uint64_t>& edges,
+                          std::uint64_t budget) {
+  if (labels.ndim() != 1 || labels.shape(0) > static_cast<py::ssize_t>(kMaxNodes)) {
+    raise("labels must have one axis of at most 64 entries");
+  }
+  const auto n = static_cast<std::size_t>(labels.shape(0));
+  const std::uint64_t count = rows(edges, 3, "edges");
+  auto graph = std::make_unique<Digraph>();
+  graph->clear(n);
+  std::copy_n(labels.data(), n, graph->labels.begin());
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t* edge = edges.data() + 3 * i;
+    if (edge[0] >= n || edge[1] >= n) {
+      raise("an edge names a vertex that does not exist");
+    }
+    graph->add_edge(edge[0], edge[1], edge[2]);
+  }
+  Canonizer canonizer;
+  std::vector<std::uint64_t> form;
+  run([&] { return canonizer.run(*graph, form, budget); });
+  Array<std::int64_t> order(static_cast<py::ssize_t>(n));
+  std::copy_n(canonizer.order().begin(), n, order.mutable_data());
+  Array<std::uint64_t> words(static_cast<py::ssize_t>(form.size()));
+  std::copy(form.begin(), form.end(), words.mutable_data());
+  return py::make_tuple(order, words, canonizer.visited());
+}
+
+void bind_program(py::module_& m) {
+  using namespace py::literals;
+  py::class_<Program>(m, "Program")
+      .def(py::init<const std::string&>(), "text"_a)
+      .def_property_readonly("decisions", &Program::width)
+      .def_property_readonly("one_hot_width", &Program::one_hot_width)
+      .def("sample", &Program::sample, "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a,
+           "threads"_a)
+      .def("mutate", &Program::mutate, "codes"_a.noconvert(), "out"_a.noconvert(), "seed"_a,
+           "stream"_a, "start"_a, "threads"_a)
+      .def("crossover", &Program::crossover, "a"_a.noconvert(), "b"_a.noconvert(),
+           "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a, "threads"_a)
+      .def("neighbors", &Program::neighbors, "code"_a.noconvert())
+      .def("enumerate", &Program::enumerate, "total"_a)
+      .def("check", &Program::check, "code"_a.noconvert())
+      .def("valid", &Program::valid, "codes"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
+      .def("active", &Program::active, "codes"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
+      .def("live", &Program::live, "codes"_a.noconvert(), "nodes"_a.noconvert(),
+           "edges"_a.noconvert(), "threads"_a)
+      .def("keys", &Program::keys, "codes"_a.noconvert(), "rule"_a, "out"_a.noconvert(),
+           "threads"_a)
+      .def("one_hot", &Program::one_hot, "codes"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
+      .def("categorical", &Program::categorical, "codes"_a.noconvert(), "out"_a.noconvert(),
+           "threads"_a);
+}
+
+}  // namespace
+
+void bind_space(py::module_& m) {
+  using namespace py::literals;
+  bind_program(m);
+  m.def(
+      "philox",
+      [](PhiloxCounter counter, PhiloxKey key) {
+        const PhiloxCounter v = nasturtium::philox(counter, key);
+        return py::make_tuple(v[0], v[1], v[2], v[3]);
+      },
+      "counter"_a, "key"_a);
+  m.def("random_words", &random_words, "out"_a.noconvert(), "seed"_a, "stream"_a, "counter"_a);
+  m.def("canonical_graph", &canonical_graph, "labels"_a.noconvert(), "edges"_a.noconvert(),
+        "budget"_a);
+}
+
+}  // namespace nasturtium::bind
