@@ -1,12 +1,13 @@
 """The evaluator that trains: repeatable, lazy, picklable, in the target's units."""
 
 import pickle
+import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nasturtium.errors import DataError, UserError
+from nasturtium.errors import DataError
 from nasturtium.evaluators import Evaluator, Recipe, TrainingEvaluator
 from nasturtium.spaces import image_cell, residual_mlp
 
@@ -54,25 +55,19 @@ def test_fewer_rows_are_used_where_asked(rows):
     assert same.curve == evaluator.evaluate(ARCH, {"epochs": 2}, 3).curve
 
 
-class SlowWhenDeep:
-    """Ten milliseconds a step for each normalization."""
-
-    def predict(self, net):
-        return 10.0 * sum(layer.op == "batch_norm1d" for layer in net.layers)
-
-
-def test_a_time_becomes_the_epochs_that_the_pace_gives(rows):
-    deep = SPACE.parse(str(ARCH).replace("depth=1", "depth=3"))
-    evaluator = TrainingEvaluator(rows, "residual_mlp", RECIPE, 2, pace=SlowWhenDeep())
-    # 200 rows are 7 batches of at most 32: 70 ms an epoch, 210 for the deep one.
-    done = evaluator.evaluate(ARCH, {"ms": 420}, 0)
-    assert done.values["epochs"] == pytest.approx(6.0)
-    assert done.curve == evaluator.evaluate(ARCH, {"epochs": 6}, 0).curve
-    assert evaluator.evaluate(deep, {"ms": 420}, 0).values["epochs"] == pytest.approx(2.0)
-    few = TrainingEvaluator(rows, "residual_mlp", RECIPE, 2, pace=SlowWhenDeep(), max_epochs=3)
-    assert few.evaluate(ARCH, {"ms": 420}, 0).values["epochs"] == pytest.approx(3.0)
-    with pytest.raises(UserError, match="pace"):
-        TrainingEvaluator(rows, "residual_mlp", RECIPE, 2).evaluate(ARCH, {"ms": 420}, 0)
+def test_a_time_gives_a_quick_network_more_epochs(rows):
+    deep = SPACE.parse(str(ARCH).replace("depth=1", "depth=3").replace("width=16", "width=256"))
+    evaluator = TrainingEvaluator(rows, "residual_mlp", RECIPE, 2)
+    begun = time.process_time()
+    quick = evaluator.evaluate(ARCH, {"ms": 600}, 0)
+    assert 0.5 < time.process_time() - begun < 3.0
+    slow = evaluator.evaluate(deep, {"ms": 600}, 0)
+    assert quick.status == slow.status == "ok"
+    assert quick.values["epochs"] > 1.2 * slow.values["epochs"] > 2
+    few = TrainingEvaluator(rows, "residual_mlp", RECIPE, 2, max_epochs=3)
+    done = few.evaluate(ARCH, {"ms": 60_000}, 0)
+    assert done.values["epochs"] == 3.0
+    assert done.curve == evaluator.evaluate(ARCH, {"epochs": 3}, 0).curve
 
 
 def test_it_stops_and_diverges_with_a_status(rows):

@@ -54,18 +54,19 @@ def fit(
     validation: tuple[Tensor, Tensor] | None = None,
     stop: Mapping[int, float] = {},
     deadline: float | None = None,
+    seconds: float | None = None,
     progress: Progress | None = None,
     device: str = "cpu",
     class_weights: Tensor | None = None,
 ) -> Fit:
     """Train `model` in place on `x` `[n, ...]` and `y` `[n]` (class numbers or targets).
 
-    `epochs` need not be whole: the last one is then cut short. With one seed, one thread and no
-    `deadline` the weights are the same bits every time. The learning rate follows
-    `max(step / steps, elapsed / limit)`, where `limit` is the time from the call to `deadline`
-    (`time.monotonic()` seconds): a training that is slower than planned ends in time, and annealed.
-    `stop` maps an epoch to the least score with which training goes on.
-    `progress(epoch, score)` is called after each epoch.
+    `epochs` need not be whole: the last one is then cut short. With one seed and one thread the
+    weights are the same bits every time, unless time counts: the learning rate follows the share
+    of the steps, or of the time from the call to `deadline` (`time.monotonic()` seconds), or of
+    `seconds` of this process's CPU time (of the clock on a GPU), whichever is largest. So a
+    training that is slower than planned ends in time, and annealed. `stop` maps an epoch to the
+    least score with which training goes on. `progress(epoch, score)` is called after each epoch.
 
     Raises DataError when there are fewer than two samples or `x` and `y` differ in length.
     """
@@ -73,7 +74,8 @@ def fit(
         raise DataError(f"cannot train on {len(x)} samples with {len(y)} targets")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # for dropout alone; everything else draws from the generator
-        run = _Run(model, x, y, recipe, task, outputs, epochs, seed, deadline, device)
+        run = _Run(model, x, y, recipe, task, outputs, epochs, seed, device)
+        run.end(deadline, seconds)
         run.class_weights = None if class_weights is None else class_weights.to(run.device)
         return run.go(validation, stop, progress)
 
@@ -91,11 +93,10 @@ class _Run:
         outputs: int,
         epochs: float,
         seed: int,
-        deadline: float | None,
         device: str,
     ) -> None:
         self.start = time.monotonic()
-        self.limit = math.inf if deadline is None else max(1e-3, deadline - self.start)
+        self.ends: list[tuple[Callable[[], float], float, float]] = []  # clock, begun, limit
         self.device = torch.device(device)
         self.layout = _layout(model, x)
         self.model = model.to(device=self.device).to(memory_format=self.layout)  # type: ignore[call-overload]
@@ -151,10 +152,18 @@ class _Run:
         done = self.step / self.batches
         return Fit(status, score, values, tuple(curve), seconds, done, loss)
 
+    def end(self, deadline: float | None, seconds: float | None) -> None:
+        """Let the training end at `deadline`, or when it has used `seconds`."""
+        if deadline is not None:
+            self.ends.append((time.monotonic, self.start, max(1e-3, deadline - self.start)))
+        if seconds is not None:
+            clock = time.process_time if self.device.type == "cpu" else time.monotonic
+            self.ends.append((clock, clock(), seconds))
+
     def share(self) -> float:
         """How much of the training is over, 0 to 1."""
-        elapsed = 0.0 if self.limit == math.inf else time.monotonic() - self.start
-        return max(self.step / (self.epochs * self.batches), elapsed / self.limit)
+        shares = [(clock() - begun) / limit for clock, begun, limit in self.ends]
+        return max(self.step / (self.epochs * self.batches), *shares, 0.0)
 
     def run_epoch(self) -> float:
         """A pass over the data in batches of (nearly) equal size, or what is left of the time or

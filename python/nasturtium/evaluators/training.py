@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -10,17 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nasturtium.errors import DataError, UserError
+from nasturtium.errors import DataError
 from nasturtium.evaluators.base import Result
 from nasturtium.evaluators.recipe import Recipe
-from nasturtium.networks import Net, cost, for_space, module
+from nasturtium.networks import cost, for_space, module
 from nasturtium.spaces import Architecture
 
 if TYPE_CHECKING:
     import torch
 
     from nasturtium.data import Statistics
-    from nasturtium.evaluators.latency_model import LatencyModel
 
 __all__ = ["PRELOAD", "TrainingEvaluator"]
 
@@ -38,10 +36,10 @@ class TrainingEvaluator:
     network takes. `space` names the lowering (`networks.for_space`); `task` is classification or
     regression; a regression trains on targets scaled by `statistics` and is scored in their units.
 
-    `fidelity` holds either `epochs` or `ms`: the milliseconds of training that `pace` predicts, so
-    that a quick network is trained for more epochs than a slow one (at most `max_epochs`), and the
-    same ones on every machine. `fidelity["rows"]` (optional) is how many training rows are used:
-    the first of one fixed shuffle, so that more rows contain fewer. The score is
+    `fidelity` holds either `epochs`, or `ms`: milliseconds of CPU time (of the clock on a GPU) for
+    which it is trained, at most `max_epochs`; a quick network is then trained for more epochs than
+    a slow one. `fidelity["rows"]` (optional) is how many training rows are used: the first of one
+    fixed shuffle, so that more rows contain fewer. The score is
     accuracy less a thousandth of the validation loss, or minus the root mean squared error.
 
     Picklable; the data travel as a path, never as values.
@@ -55,7 +53,6 @@ class TrainingEvaluator:
     statistics: Statistics | None = None
     device: str = "cpu"
     threads: int = 1
-    pace: LatencyModel | None = None  # milliseconds of a training step
     max_epochs: int = 1000
     preload: ClassVar[tuple[str, ...]] = PRELOAD
     _tensors: _Tensors | None = field(default=None, init=False, repr=False, compare=False)
@@ -77,7 +74,7 @@ class TrainingEvaluator:
         *,
         stop: Mapping[int, float] | None = None,
     ) -> Result:
-        """Train `arch` for as long as `fidelity` says; a function of the arguments alone."""
+        """Train `arch`; with `epochs` the result is a function of the arguments alone."""
         import torch
 
         from nasturtium.evaluators.trainer import fit
@@ -98,7 +95,8 @@ class TrainingEvaluator:
             recipe,
             task=self.task,
             outputs=self.outputs,
-            epochs=self._epochs(net, fidelity, steps=math.ceil(len(x) / recipe.batch_size)),
+            epochs=fidelity.get("epochs", self.max_epochs),
+            seconds=1e-3 * fidelity["ms"] if "ms" in fidelity else None,
             seed=seed,
             validation=(held.x_validation, held.y_validation),
             stop=stop or {},
@@ -118,14 +116,6 @@ class TrainingEvaluator:
             )
         values = {**done.values, **size}
         return Result(done.status, done.score, values, done.curve, done.seconds, detail)
-
-    def _epochs(self, net: Net, fidelity: Mapping[str, int], *, steps: int) -> float:
-        """Epochs, of `steps` training steps each, that `fidelity` stands for."""
-        if "ms" not in fidelity:
-            return fidelity["epochs"]
-        if self.pace is None:
-            raise UserError("a fidelity in ms needs the evaluator's pace, which predicts the time")
-        return min(fidelity["ms"] / (steps * self.pace.predict(net)), self.max_epochs)
 
 
 @dataclass(frozen=True, slots=True)

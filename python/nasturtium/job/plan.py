@@ -30,8 +30,9 @@ from nasturtium.search import Limits
 
 ETA = {"epochs": 3, "ms": 4}  # how much more thorough a rung is than the one below it
 RUNGS = 3  # at most
+LEAST_ENTRIES = {3: 40, 2: 10}  # architectures at the lowest of so many rungs, or there are fewer
 CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
-LEAST_STEPS = 150  # training steps of a typical network at the lowest rung: fewer tell little
+LEAST_STEPS = 120  # training steps of a typical network at the lowest rung: fewer tell little
 FINAL_EPOCHS = (15, 160)  # epochs: what the final training must be able to do, and does at most
 BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 SEARCH_SHARE = {"quick": 0.50, "none": 0.50, "full": 0.32}  # of the time that is free to divide
@@ -49,9 +50,9 @@ OPTIMISM = 1.4  # a search is measured while two processes work, warm-up include
 class Plan:
     """What was decided about the budget; all times in seconds.
 
-    `fidelities` are the rungs, in `epochs` or in `ms` of training as `step_model` (a `LatencyModel`
-    of training steps) predicts it; `max_step_ms` keeps out networks that could not be trained to
-    the end in the time. `after_seconds` is what comes after the found network's final training.
+    `fidelities` are the rungs, in `epochs` or in `ms` of training; `max_step_ms` keeps out networks
+    that could not be trained to the end in the time, as `step_model` (a `LatencyModel` of training
+    steps) predicts it. `after_seconds` is what comes after the found network's final training.
     """
 
     fidelities: tuple[Mapping[str, int], ...]
@@ -209,7 +210,7 @@ def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: st
 def _rungs_of_time(budget: float, least: float) -> tuple[dict[str, int], ...]:
     """Rungs that share `budget` ms, the lowest of at least `least`; few where it is short."""
     eta = ETA["ms"]
-    rungs = next((r for r in range(RUNGS, 1, -1) if budget / (r * least) >= eta**r), 1)
+    rungs = next((r for r, n in LEAST_ENTRIES.items() if budget / (r * least) >= n), 1)
     lowest = round(max(budget / (rungs * CONFIGURATIONS), least))
     return tuple({"ms": lowest * eta**i} for i in range(rungs))
 

@@ -94,6 +94,5 @@ def training_evaluator(
         task=task.kind,
         statistics=arrays.statistics,
         device=device,
-        pace=plan.pace(),
         max_epochs=plan.final_epochs,
     )
