@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from runs import DATA, read, write_page
 
 from nasturtium.data import Split, from_arrays
 from nasturtium.evaluators import Recipe
@@ -40,8 +40,7 @@ RESAMPLES = 10_000
 
 def images(part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The first 10,000 images [N, 3, 32, 32] and labels of a part, from their JPEG bytes."""
-    folder = Path(os.environ.get("NASTURTIUM_DATA", "../shared/data")) / "cifar10_jpeg"
-    with np.load(folder / f"cifar10_{part}.npz") as stored:
+    with np.load(DATA / "cifar10_jpeg" / f"cifar10_{part}.npz") as stored:
         header, data = stored["header"].tobytes(), stored["data"]
         offsets, labels = stored["offsets"], stored["labels"]
         decoded = [
@@ -77,7 +76,7 @@ def hand_designed(folder: Path, test: Any) -> tuple[npt.NDArray[np.bool_], int]:
     """
     from nasturtium.data import Schema, Statistics
 
-    result = json.loads((folder / "result.json").read_text())
+    result = read(folder)
     stored = json.loads((folder / "preprocess.json").read_text())
     found = net_from_json(result["network"])
     arrays = Arrays(
@@ -133,7 +132,7 @@ def main() -> None:
     found, hand, random, rows = [], [], [], ["seed,network,params,epochs,accuracy,low,high"]
     for seed in (int(s) for s in args.seeds.split(",")):
         folder = run_seed(seed, time=args.time, out=args.out, train=train, test=test)
-        result = json.loads((folder / "result.json").read_text())
+        result = read(folder)
         rival = next(b for b in result["baselines"] if b["name"] == "random")
         with np.load(folder / "predictions.npz") as stored:
             found.append(stored["y_pred"] == stored["y_true"])
@@ -156,13 +155,7 @@ def main() -> None:
     for name, other in (("hand-designed", hand), ("random search", random)):
         mean, low, high = interval(ours - np.stack(other))
         rows.append(f"all,found minus {name},,,{mean:.4f},{low:.4f},{high:.4f}")
-        print(rows[-1], flush=True)
-    environment = result["environment"]
-    head = f"# {environment['cpu']}, {environment['cores']} cores, torch {environment['torch']}, "
-    head += f"python {environment['python']}, {args.time:g} s a search"
-    page = Path(__file__).parents[1] / "results" / "cifar10.csv"
-    page.parent.mkdir(exist_ok=True)
-    page.write_text("\n".join([head, *rows]) + "\n")
+    write_page("cifar10", rows, result, f"{args.time:g} s a search")
 
 
 if __name__ == "__main__":

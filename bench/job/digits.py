@@ -9,11 +9,11 @@ exact McNemar tests. Resumable: a fold whose result is there is not run again.
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from runs import read, write_page
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 
 from nasturtium.data import Split, load
@@ -57,7 +57,7 @@ def main() -> None:
     args = parser.parse_args()
     folds = [int(f) for f in args.folds.split(",")]
     folders = [run_fold(fold, time=args.time, out=args.out) for fold in folds]
-    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    results = [read(folder) for folder in folders]
     right: dict[str, list[Any]] = {}
     params: dict[str, list[int]] = {"found": [r["params"] for r in results]}
     for folder, result in zip(folders, results, strict=True):
@@ -80,18 +80,9 @@ def main() -> None:
             f"{only_found},{only_other},{p:.4g}"
         )
     seconds = [r["seconds"]["total"] for r in results]
-    print("\n".join(rows))
+    write_page("digits", rows, results[0], f"{args.time:g} s a search, folds {args.folds}")
     print(f"seconds of each search: {', '.join(f'{s:.0f}' for s in seconds)}")
     print(f"largest found network: {max(params['found']):,} of {LARGE:,} parameters")
-    if len(folds) == 5:
-        environment = results[0]["environment"]
-        page = Path(__file__).parents[1] / "results" / "digits.csv"
-        page.parent.mkdir(exist_ok=True)
-        head = (
-            f"# {environment['cpu']}, {environment['cores']} cores, torch {environment['torch']}, "
-        )
-        head += f"python {environment['python']}, {args.time:g} s a search, seconds {seconds}"
-        page.write_text("\n".join([head, *rows]) + "\n")
 
 
 if __name__ == "__main__":
