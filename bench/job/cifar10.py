@@ -93,7 +93,7 @@ def hand_designed(folder: Path, test: Any) -> tuple[npt.NDArray[np.bool_], int]:
         study = Study(store, listed, seed=derive(result["seed"], "same-training"))
         recipe = Recipe.default_for("classification", arrays.net_input, result["data"]["train"])
         evaluator = FinalEvaluator(
-            arrays, {rival.name: rival}, recipe, folder / "work", pick_device("cpu")
+            arrays, {rival.name: rival}, recipe, folder / "work", pick_device("cpu"), threads=2
         )
         study.run(evaluator, workers=0, trials=1)
     predictions = network_predictor(rival, arrays, folder / "work")(test[0])

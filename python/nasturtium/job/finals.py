@@ -6,7 +6,9 @@ runs, records and resumes the final trainings.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import functools
 import importlib.util
 import sys
 import time
@@ -23,6 +25,8 @@ from nasturtium.evaluators.training import PRELOAD
 from nasturtium.networks import Net
 from nasturtium.search import Observation, Proposal
 from nasturtium.spaces import Architecture, Choice, Space
+
+TIMED_SECONDS = 0.4  # of a training with so many threads
 
 if TYPE_CHECKING:
     import torch
@@ -58,13 +62,18 @@ class Contestant:
 
 @dataclasses.dataclass(frozen=True)
 class FinalEvaluator:
-    """Trains contestants and leaves their weights in `folder`."""
+    """Trains contestants and leaves their weights in `folder`.
+
+    With more than one of `threads` it takes as many as are quicker than one: small networks are
+    not quicker on more.
+    """
 
     arrays: Arrays
     contestants: Mapping[str, Contestant]
     recipe: Recipe
     folder: Path
     device: str
+    threads: int = 1
     preload: ClassVar[tuple[str, ...]] = PRELOAD
 
     def evaluate(
@@ -86,18 +95,32 @@ class FinalEvaluator:
         x, y = self.arrays.everything()
         torch.manual_seed(seed)  # the initial weights of a user's own network
         module = contestant.module(x.shape[1:], self.arrays.outputs, seed=seed)
-        done = fit(
+        train = functools.partial(
+            fit,
+            recipe=self.recipe,
+            task=self.arrays.task,
+            outputs=self.arrays.outputs,
+            seed=seed,
+            device=self.device,
+        )
+        if self.threads > 1:
+
+            def speed(threads: int) -> float:
+                torch.set_num_threads(threads)
+                copied, few = copy.deepcopy(module), slice(0, 8 * self.recipe.batch_size)
+                train(copied, x[few], y[few], epochs=0.1)  # what is done only once
+                ends = time.monotonic() + TIMED_SECONDS
+                return train(copied, x[few], y[few], epochs=1e6, deadline=ends).epochs_done
+
+            torch.set_num_threads(max((1, self.threads), key=speed))
+        done = train(
             module,
             x,
             y,
-            self.recipe,
-            task=self.arrays.task,
-            outputs=self.arrays.outputs,
             epochs=fidelity["epochs"],
-            seed=seed,
             deadline=None if contestant.seconds is None else begun + contestant.seconds,
-            device=self.device,
         )
+        torch.set_num_threads(1)
         seconds = time.monotonic() - begun
         if done.status != "ok":
             return Result(done.status, None, {}, seconds=seconds, detail="final training failed")

@@ -35,15 +35,16 @@ CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
 LEAST_STEPS = 120  # training steps of a typical network at the lowest rung: fewer tell little
 FINAL_EPOCHS = (15, 160)  # epochs: what the final training must be able to do, and does at most
 BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
-SEARCH_SHARE = {"quick": 0.50, "none": 0.50, "full": 0.32}  # of the time that is free to divide
+HAND_SHARE = 0.55  # of that, for each hand-designed network: two are trained side by side
+BOOSTING_SHARE = 0.35  # of that
+SEARCH_SHARE = {"quick": 0.45, "none": 0.45, "full": 0.32}  # of the time that is free to divide
 EXPORT_SECONDS = 9.0
 CLOSING_SECONDS = 6.0  # starting workers, test, latency, report
-BOOSTING_SHARE = 0.35  # of the baselines' time
-TIMED = 10  # networks whose training steps are timed
-TIMED_SECONDS = 0.4  # for each, after a first step
+TIMED = 16  # networks whose training steps are timed
+TIMED_SECONDS = 0.25  # for each, after a first step
 TIMED_BATCHES = 8
 CONTENTION = 1.2  # two processes share caches and memory: each is slower than alone
-OPTIMISM = 1.4  # a search is measured while two processes work, warm-up included
+OPTIMISM = 2.0  # the final training may be alone on the machine, and is not validated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,15 +84,15 @@ class Plan:
         """Training steps of one epoch over `rows` rows."""
         return math.ceil(rows / self.batch_size)
 
-    def epochs_within(self, seconds: float | None, epoch_seconds: float) -> int:
-        """Epochs of a final training of `seconds`, one taking `epoch_seconds`: at most
-        `final_epochs`.
+    def epochs_within(self, epoch_seconds: float) -> int:
+        """Epochs of the final training, each taking `epoch_seconds`: at most `final_epochs`.
 
         Rather too many than too few: with a deadline the schedule follows the time.
         """
-        if seconds is None:
+        if self.final_seconds is None:
             return self.final_epochs
-        return max(1, min(int(OPTIMISM * seconds / epoch_seconds), self.final_epochs))
+        wanted = int(OPTIMISM * self.final_seconds / epoch_seconds)
+        return max(1, min(wanted, self.final_epochs))
 
     def overhang(self) -> float:
         """Seconds before the end of a search from which no evaluation is begun any more, and
@@ -148,10 +149,12 @@ def plan_time(
     model = LatencyModel.fit(spread, measure(spread))
     full = config.baselines == "full"
     baseline = BASELINE_SHARE * left if config.baselines != "none" else 0.0
-    # Where random search is run, both cores train what the searches found, then the baselines.
-    after = baseline if full else BOOSTING_SHARE * baseline
+    # Where random search is run, the hand-designed networks follow the found ones, else they are
+    # first, so that the found one has the machine to itself.
+    hand = HAND_SHARE * baseline
+    after = BOOSTING_SHARE * baseline + (hand if full else 0.0)
     after += CLOSING_SECONDS + (EXPORT_SECONDS if config.export else 0.0)
-    free = max(left - after, 5.0)
+    free = max(left - after - (0.0 if full else hand), 5.0)
     search = SEARCH_SHARE[config.baselines] * free
     final = free - search * (2 if full else 1)
     final_rows = len(task.parts.train) + len(task.parts.validation)

@@ -88,34 +88,60 @@ class Job:
         """Phase 2: train the found network and its rivals to the end; returns who finished."""
         found = self.architecture(found_trial)
         rival = None if rival_trial is None else self.architecture(rival_trial)
-        seconds = self._once("final_seconds", self._final_seconds)
-        epochs = self._once("final_epochs", lambda: self._final_epochs(found_trial, seconds))
-        contestants = self._contestants(found, rival, epochs, seconds)
-        with self.phase("final training", seconds):
-            store = self._open(FINAL)
-            study = Study(store, Listed(contestants), seed=derive(self.config.seed, FINAL))
-            evaluator = FinalEvaluator(
-                arrays=self.arrays,
-                contestants={c.name: c for c in contestants},
-                recipe=self.recipe,
-                folder=self.folder / "work",
-                device=self.device,
-            )
-            workers = min(self.config.workers, len(contestants))
-            study.run(
-                evaluator,
-                workers=workers,
-                trials=len(contestants),
-                on_event=self._listener(FINAL, study, len(contestants)),
-            )
+        epochs = self._once("final_epochs", lambda: self._final_epochs(found_trial))
+        contestants = self._contestants(found, rival, epochs)
+        with self.phase("final training", self.plan.final_seconds):
+            study = self._finals(contestants)
         done = {
             c.name: dataclasses.replace(c, epochs=max(1, round(trial.values["epochs"])))
             for c, trial in zip(contestants, study.trials(), strict=True)
             if trial.status == "ok"
         }
         if "found" not in done:
-            raise StudyError(f"the final training failed: {study.trials()[0].detail}")
+            failed = study.trials()[[c.name for c in contestants].index("found")]
+            raise StudyError(f"the final training failed: {failed.detail}")
         return done
+
+    def _finals(self, contestants: Sequence[Contestant]) -> Study:
+        """Train contestants in their order; with a clock, a found one that is last is alone."""
+        study = Study(self._open(FINAL), Listed(contestants), seed=derive(self.config.seed, FINAL))
+        last = len(contestants)
+        alone = self.config.time is not None and contestants[-1].name == "found"
+        if alone and last > 1:
+            self._final(study, contestants, trials=last - 1, seconds=None)
+        seconds = self._once("final_seconds", self._final_seconds)
+        threads = max(1, self.config.workers) if alone else 1
+        self._final(study, contestants, trials=last, seconds=seconds, threads=threads)
+        return study
+
+    def _final(
+        self,
+        study: Study,
+        contestants: Sequence[Contestant],
+        *,
+        trials: int,
+        seconds: float | None,
+        threads: int = 1,
+    ) -> None:
+        """Train the first `trials` contestants; `seconds` for those that have no time of their own.
+
+        With several threads the training is done here, else in the workers.
+        """
+        timed = [dataclasses.replace(c, seconds=c.seconds or seconds) for c in contestants]
+        evaluator = FinalEvaluator(
+            arrays=self.arrays,
+            contestants={c.name: c for c in timed},
+            recipe=self.recipe,
+            folder=self.folder / "work",
+            device=self.device,
+            threads=threads,
+        )
+        study.run(
+            evaluator,
+            workers=0 if threads > 1 else min(self.config.workers, trials),
+            trials=trials,
+            on_event=self._listener(FINAL, study, len(contestants)),
+        )
 
     def trials(self, study: str) -> list[TrialRecord]:
         """The trials of one of the run's studies; none where it was not begun."""
@@ -241,58 +267,40 @@ class Job:
             return None
         return max(left - MARGIN - self.plan.after_seconds, 0.5 * planned)
 
-    def _final_epochs(self, found: TrialRecord, seconds: float | None) -> int:
+    def _final_epochs(self, found: TrialRecord) -> int:
         """How long the final training is, from what the found trial took."""
         rows = len(self.task.parts.train) + len(self.task.parts.validation)
         each = found.seconds / found.values["epochs"] * rows / len(self.task.parts.train)
-        return self.plan.epochs_within(seconds, max(each, 1e-6))
+        return self.plan.epochs_within(max(each, 1e-6))
 
     def _contestants(
-        self,
-        found: Architecture,
-        rival: Architecture | None,
-        epochs: int,
-        seconds: float | None,
+        self, found: Architecture, rival: Architecture | None, epochs: int
     ) -> list[Contestant]:
-        planned = self.plan
-        net = self.task.lower(found)
-        spent = self.task.cost(found)
-        entries = [Contestant("found", "found", "the found network", net, epochs, seconds)]
-        if rival is not None:
-            title = "the network that random search found"
-            entries.append(
-                Contestant(
-                    "random",
-                    "random-search",
-                    title,
-                    self.task.lower(rival),
-                    epochs,
-                    seconds,
-                )
-            )
+        """Who is trained to the end, in that order."""
+        lower = self.task.lower
+        entry = Contestant("found", "found", "the found network", lower(found), epochs)
+        hand = self._hand_designed(self.task.cost(found).params, epochs)
+        if rival is None:
+            return [*hand, entry]
+        title = "the network that random search found"
+        return [entry, Contestant("random", "random-search", title, lower(rival), epochs), *hand]
+
+    def _hand_designed(self, params: int, epochs: int) -> list[Contestant]:
+        """The hand-designed network, for images also at `params` parameters, and the user's."""
         if self.config.baselines == "none":
-            return entries
-        share = None if planned.baseline_seconds is None else 0.55 * planned.baseline_seconds
-        entries.append(
-            Contestant(
-                "hand",
-                "hand-designed",
-                "the hand-designed network",
-                self.task.hand_designed(),
-                epochs,
-                share,
-            )
-        )
+            return []
+        planned = self.plan.baseline_seconds
+        share = None if planned is None else planning.HAND_SHARE * planned
+        net = self.task.hand_designed()
+        title = "the hand-designed network"
+        entries = [Contestant("hand", "hand-designed", title, net, epochs, share)]
         if len(self.task.net_input) == 3:
-            thin = self.task.hand_designed(spent.params)
-            title = "the hand-designed network at the found one's size"
+            thin = self.task.hand_designed(params)
+            title += " at the found one's size"
             entries.append(Contestant("thinned", "thinned", title, thin, epochs, share))
         if self.config.baseline is not None:
-            entries.append(
-                Contestant(
-                    "user", "user", self.config.baseline, None, epochs, share, self.config.baseline
-                )
-            )
+            file = self.config.baseline
+            entries.append(Contestant("user", "user", file, None, epochs, share, file))
         return entries
 
     def _plan(self) -> planning.Plan:

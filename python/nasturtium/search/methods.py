@@ -137,7 +137,7 @@ def halving_evolution(
     eta: int = 0,
     stop: float = 0.25,
     proxy: Proxy | None = None,
-    choices: int = 6,
+    choices: int = 16,
 ) -> Composition:
     """Cheap evaluations proposed by evolution, the best of them promoted to higher fidelities.
 
