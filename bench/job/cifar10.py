@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import io
 import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +95,7 @@ def hand_designed(folder: Path, test: Any) -> tuple[npt.NDArray[np.bool_], int]:
         study = Study(store, listed, seed=derive(result["seed"], "same-training"))
         recipe = Recipe.default_for("classification", arrays.net_input, result["data"]["train"])
         evaluator = FinalEvaluator(
-            arrays, {rival.name: rival}, recipe, folder / "work", pick_device("cpu"), threads=2
+            arrays, {rival.name: rival}, recipe, folder / "work", pick_device("cpu")
         )
         study.run(evaluator, workers=0, trials=1)
     predictions = network_predictor(rival, arrays, folder / "work")(test[0])
@@ -129,15 +131,17 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/bench-cifar10"))
     args = parser.parse_args()
     train, test = images("train"), images("test")
+    seeds = [int(s) for s in args.seeds.split(",")]
+    folders = [run_seed(s, time=args.time, out=args.out, train=train, test=test) for s in seeds]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        trained = list(pool.map(hand_designed, folders, [test] * len(folders)))
     found, hand, random, rows = [], [], [], ["seed,network,params,epochs,accuracy,low,high"]
-    for seed in (int(s) for s in args.seeds.split(",")):
-        folder = run_seed(seed, time=args.time, out=args.out, train=train, test=test)
+    for seed, folder, (right, params) in zip(seeds, folders, trained, strict=True):
         result = read(folder)
         rival = next(b for b in result["baselines"] if b["name"] == "random")
         with np.load(folder / "predictions.npz") as stored:
             found.append(stored["y_pred"] == stored["y_true"])
             random.append(stored["y_pred_random"] == stored["y_true"])
-        right, params = hand_designed(folder, test)
         hand.append(right)
         sizes = (result["params"], rival["params"], params)
         epochs = (result["epochs"], rival["epochs"], result["epochs"])

@@ -38,7 +38,7 @@ __all__ = [
 
 KINDS = ("method", "space", "proxy", "benchmark")
 # What the caller of a factory supplies; a text may not. A factory need not take the optional ones.
-_OPTIONAL = frozenset({"proxy"})
+_OPTIONAL = frozenset({"proxy", "starts"})
 _CONTEXT = frozenset({"space", "seed", "allowed", "fidelities"}) | _OPTIONAL
 _MODULES = ("nasturtium.spaces", "nasturtium.search")
 
@@ -134,9 +134,9 @@ def create(text: str, kind: str = "method", **context: Any) -> Any:
     """Make the object that `text` describes, e.g. `regularized_evolution(population=50)`.
 
     `context` is what the caller supplies (a method takes `space`, `seed`, `allowed`,
-    `fidelities` and, if it uses one, a zero-cost `proxy`); the text may set the factory's other
-    parameters only. Raises MethodError for an unknown name or parameter, and for a value of the
-    wrong type.
+    `fidelities` and, if it uses them, a zero-cost `proxy` and `starts`); the text may set the
+    factory's other parameters only. Raises MethodError for an unknown name or parameter, and for a
+    value of the wrong type.
     """
     name, arguments = parse_spec(text)
     info, make = _entry(name, kind)

@@ -21,6 +21,7 @@ def report(
     from nasturtium.report import render
 
     if not (folder / "result.json").is_file():
-        hint = "; continue it with nasturtium search ... --resume" if folder.is_dir() else ""
+        begun = (folder / "study.db").is_file()
+        hint = "; continue it with nasturtium search ... --resume" if begun else ""
         raise UserError(f"{folder} holds no finished run{hint}")
     typer.echo(render(folder))

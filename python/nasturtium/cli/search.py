@@ -88,7 +88,7 @@ def search(
         str, typer.Option(help="quick: estimate random search; full: run it at equal cost; none")
     ] = "quick",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
-    seed: Annotated[int, typer.Option(help="one seed gives one run")] = 0,
+    seed: Annotated[int, typer.Option(help="with --trials one seed gives one run")] = 0,
     workers: Annotated[int, typer.Option(help="processes that train; 0: this one")] = 2,
     out: Annotated[
         Path | None,

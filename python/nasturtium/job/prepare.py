@@ -175,6 +175,15 @@ class Limited:
         return self._costs[key]
 
 
+def starts(space: Space, limits: Limits) -> Codes:
+    """Of each known design of the space the largest version within the limits, uint8[n, d]."""
+    found = []
+    for versions in space.designs:
+        codes = (space.parse(text).code for text in versions)
+        found += [code for code in codes if limits(code[None])[0]][:1]
+    return np.array(found, dtype=np.uint8).reshape(-1, len(space.decisions))
+
+
 def check_search(task: Task, config: SearchConfig) -> None:
     """Raise `UserError` where the method is unknown or the sizes leave no architecture."""
     sizes = dataclasses.replace(config, max_latency_ms=None)

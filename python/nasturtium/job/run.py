@@ -19,7 +19,7 @@ from nasturtium.job import plan as planning
 from nasturtium.job.clock import Clock
 from nasturtium.job.config import SearchConfig
 from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
-from nasturtium.job.prepare import Limited, Task
+from nasturtium.job.prepare import Limited, Task, starts
 from nasturtium.job.progress import Progress, TrialSeen
 from nasturtium.job.select import best_trial, budget_of, spent_on
 from nasturtium.job.tensors import Arrays, training_evaluator
@@ -193,6 +193,7 @@ class Job:
             allowed=self._limits(),
             fidelities=self.plan.fidelities,
             proxy=self.limited.proxy(self.plan),
+            starts=starts(self.task.space, self._limits()),
         )
         study = Study(
             self._open(name),

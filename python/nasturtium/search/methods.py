@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from nasturtium.errors import MethodError
 from nasturtium.registry import MethodInfo, register
-from nasturtium.search.base import Allowed, Fidelity, Space
+from nasturtium.search.base import Allowed, Codes, Fidelity, Space
 from nasturtium.search.curves import CurveStop
 from nasturtium.search.engine import Composition
 from nasturtium.search.proposers import Ageing, Halving, Random, by_rung
@@ -138,6 +138,7 @@ def halving_evolution(
     stop: float = 0.25,
     proxy: Proxy | None = None,
     choices: int = 16,
+    starts: Codes | None = None,
 ) -> Composition:
     """Cheap evaluations proposed by evolution, the best of them promoted to higher fidelities.
 
@@ -147,6 +148,7 @@ def halving_evolution(
     takes the ratio of the rungs' costs, between 4 and 27, so that rungs cost about the same.
     A training below the `stop` quantile of earlier curves ends early (0: never). With a zero-cost
     `proxy`, each proposal of the lowest rung is the best by it of `choices`, drawn or mutated.
+    `starts` uint8[n, d], designs that are known to be good, are the first proposals.
 
     Reference: Li et al., MLSys 2020; Real et al., AAAI 2019; for the proxy Abdelfattah et al., ICLR
     2021 (warm-up and move). Differs: see `nasturtium methods`.
@@ -162,7 +164,7 @@ def halving_evolution(
     codes = RandomCodes(space, seed=seed)
     fresh = Fresh(codes, allowed=allowed, proxy=proxy, choices=choices)
     below = Ageing(
-        Random(fresh),
+        Random(fresh, starts=starts),
         Mutation(space, seed=seed),
         seed=seed,
         population=population,

@@ -28,13 +28,23 @@ def by_rung(trial: Trial) -> Rank:
 
 
 class Random:
-    """Every proposal is a new random code at `rung`."""
+    """Every proposal is a new random code at `rung`; before them come `starts`, uint8[n, d].
 
-    def __init__(self, fresh: Fresh, *, rung: int = 0) -> None:
+    A start that the limits refuse, or whose function was proposed before, is left out.
+    """
+
+    def __init__(self, fresh: Fresh, *, rung: int = 0, starts: Codes | None = None) -> None:
         self.fresh = fresh
         self.rung = rung
+        self.starts = [] if starts is None else list(starts)
+        self.started = 0
 
     def propose(self, history: History) -> Draft:
+        while self.started < len(self.starts):
+            code = self.starts[self.started]
+            self.started += 1
+            if (key := self.fresh.offered(code)) is not None:
+                return Draft(code, key, self.rung, "known design")
         code, key = self.fresh.random()
         return Draft(code, key, self.rung, "random")
 
@@ -45,7 +55,11 @@ class Random:
         self.fresh.told(trial.key)
 
     def counters(self) -> dict[str, int]:
-        return {"sample": self.fresh.codes.taken, "enumerated": int(self.fresh.enumerated)}
+        return {
+            "sample": self.fresh.codes.taken,
+            "enumerated": int(self.fresh.enumerated),
+            "starts": self.started,
+        }
 
     def restore(self, counters: Mapping[str, int], history: History) -> None:
         self.rewind(counters)
@@ -54,6 +68,7 @@ class Random:
     def rewind(self, counters: Mapping[str, int]) -> None:
         self.fresh.codes.taken = counters["sample"]
         self.fresh.enumerated = bool(counters["enumerated"])
+        self.started = counters["starts"]
 
 
 class Ageing:

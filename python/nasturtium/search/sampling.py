@@ -109,6 +109,11 @@ class Fresh:
                 return self._preferred(found)
         return self._remaining()
 
+    def offered(self, code: Codes) -> str | None:
+        """The function key of a code if it may be proposed, else None."""
+        key = function_keys(self.space, code[None])[0]
+        return key if self._may(code, key) else None
+
     def mutant(
         self, make: Callable[[], tuple[Codes, int]], *, tries: int = 64
     ) -> tuple[Found, int] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
@@ -45,6 +45,8 @@ class Space:
             behind `name:` and back; without them it is `decision=value,...`.
         conventions: further names for `keys`: `{name: "string" | "string_skip"}`, the two rules
             on strings that NAS-Bench-201's authors published.
+        designs: architectures known to be good, each as text forms from its largest to its
+            smallest version: what a search may begin with. They are no part of `text`.
 
     Raises:
         SpaceError: the declaration contradicts itself; the message names the place.
@@ -78,12 +80,14 @@ class Space:
         formatter: Formatter | None = None,
         parser: Parser | None = None,
         conventions: Mapping[str, str] | None = None,
+        designs: Iterable[Sequence[str]] = (),
     ) -> None:
         self.name = check_name(name, "space")
         self.decisions = tuple(decisions)
         self.constraints = tuple(constraints)
         self.conventions = _CONVENTIONS + tuple(conventions or ())
         self._rules = dict(conventions or {})
+        self.designs = tuple(tuple(versions) for versions in designs)
         self._graph, self._formatter, self._parser = graph, formatter, parser
         if (formatter is None) != (parser is None):
             raise SpaceError(f"space {name!r}: give both formatter and parser, or neither")
@@ -100,7 +104,7 @@ class Space:
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self.name, self.decisions, self._graph, self.constraints)
-        return _rebuild, (arguments, self._formatter, self._parser, self._rules)
+        return _rebuild, (arguments, self._formatter, self._parser, self._rules, self.designs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and self.fingerprint == other.fingerprint
@@ -349,5 +353,6 @@ def _rebuild(
     formatter: Formatter | None,
     parser: Parser | None,
     rules: Mapping[str, str],
+    designs: tuple[tuple[str, ...], ...],
 ) -> Space:
-    return Space(*arguments, formatter=formatter, parser=parser, conventions=rules)
+    return Space(*arguments, formatter=formatter, parser=parser, conventions=rules, designs=designs)
