@@ -1,0 +1,34 @@
+"""The programs of this folder, compiled with a sanitizer, and the spaces that they work on."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from sanitized import ADDRESS, THREAD, Sanitized, write_texts
+
+
+def build(factory: pytest.TempPathFactory, flags: tuple[str, ...]) -> Sanitized:
+    if shutil.which("g++") is None:
+        pytest.skip("no g++ on the path")
+    return Sanitized(factory.mktemp("sanitized"), flags)
+
+
+@pytest.fixture(scope="session")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Sanitized:
+    return build(tmp_path_factory, ADDRESS)
+
+
+@pytest.fixture(scope="session")
+def thread(tmp_path_factory: pytest.TempPathFactory) -> Sanitized:
+    return build(tmp_path_factory, THREAD)
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return write_texts(tmp_path_factory.mktemp("texts"))
