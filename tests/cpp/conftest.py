@@ -13,20 +13,23 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sanitized import ADDRESS, THREAD, Sanitized, write_texts
 
 
-def build(factory: pytest.TempPathFactory, flags: tuple[str, ...]) -> Sanitized:
+@pytest.fixture(scope="session")
+def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sanitized, Sanitized]:
+    """Both at once: compiling takes longer than the tests."""
     if shutil.which("g++") is None:
         pytest.skip("no g++ on the path")
-    return Sanitized(factory.mktemp("sanitized"), flags)
+    folders = (tmp_path_factory.mktemp("address"), tmp_path_factory.mktemp("thread"))
+    return Sanitized(folders[0], ADDRESS), Sanitized(folders[1], THREAD)
 
 
 @pytest.fixture(scope="session")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Sanitized:
-    return build(tmp_path_factory, ADDRESS)
+def address(builds: tuple[Sanitized, Sanitized]) -> Sanitized:
+    return builds[0]
 
 
 @pytest.fixture(scope="session")
-def thread(tmp_path_factory: pytest.TempPathFactory) -> Sanitized:
-    return build(tmp_path_factory, THREAD)
+def thread(builds: tuple[Sanitized, Sanitized]) -> Sanitized:
+    return builds[1]
 
 
 @pytest.fixture(scope="session")

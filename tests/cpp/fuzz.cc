@@ -104,7 +104,7 @@ bool try_text(const std::string& input, Tally& tally) {
     const nst_status same = nst_space_create(input.data(), input.size(), &handle, nullptr);
     REQUIRE((same == NST_OK) == status.ok() && (handle != nullptr) == status.ok());
     nst_space_destroy(handle);
-    if (status.ok() && ++tally.texts % 32 == 0 && !use(*space, input)) {
+    if (status.ok() && ++tally.texts % 8 == 0 && !use(*space, input)) {
       return false;
     }
   }

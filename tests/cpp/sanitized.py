@@ -35,7 +35,10 @@ THREAD = ("-O1", "-fsanitize=thread")
 
 
 class Sanitized:
-    """The core compiled once under a sanitizer, and the programs of this folder linked to it."""
+    """The core compiled once under a sanitizer, and the programs of this folder linked to it.
+
+    The compilation starts at once, beside what else is done, and the first program waits for it.
+    """
 
     def __init__(self, folder: Path, flags: tuple[str, ...]) -> None:
         self.folder, self.flags = folder, flags
@@ -45,18 +48,20 @@ class Sanitized:
         sources = sorted((CORE / "src").glob("*.cc"))
         whole.write_text("".join(f'#include "{path}"\n' for path in sources), encoding="utf-8")
         self._core = folder / "core.o"
-        self._compile("-c", whole, "-o", self._core)
+        self._compiling = self._compile("-c", whole, "-o", self._core)
 
-    def _compile(self, *arguments: str | Path) -> None:
+    def _compile(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
         include = f"-I{CORE / 'include'}"
         command = ["g++", "-std=c++20", "-g1", "-pthread", *WARNINGS, *self.flags, include]
-        subprocess.run([*command, *map(str, arguments)], check=True)
+        return subprocess.Popen([*command, *map(str, arguments)])
 
     def program(self, name: str) -> Path:
         """The program made of the file of that name."""
         if name not in self._built:
             target = self.folder / name
-            self._compile(HERE / f"{name}.cc", self._core, "-o", target)
+            assert self._compiling.wait() == 0, "the core does not compile"
+            linked = self._compile(HERE / f"{name}.cc", self._core, "-o", target)
+            assert linked.wait() == 0, f"{name}.cc does not compile"
             self._built[name] = target
         return self._built[name]
 
