@@ -18,6 +18,7 @@ NEEDED = (
     "nasturtium/py.typed",
     "nasturtium/kernels/_cpu.",
     "nasturtium/kernels/depthwise/ops.py",
+    "nasturtium/include/nasturtium/c_api.h",
     "nasturtium/include/nasturtium/version.hpp",
     "nasturtium/lib/libnasturtium_core.a",
     "nasturtium/lib/cmake/nasturtium/nasturtiumConfig.cmake",
@@ -39,7 +40,9 @@ codes = space.sample(1000, seed=1)
 assert codes.shape == (1000, 6) and space.valid(codes).all()
 import numpy
 assert (codes == space.sample(1000, seed=1, threads=2)).all()
-from nasturtium import kernels
+import ctypes
+from nasturtium import _core, kernels
+assert ctypes.CDLL(_core.__file__).nst_abi_version() == _core.abi_version
 assert kernels.available(), "the compiled kernels are missing"
 print(f"import {seconds * 1e3:.0f} ms, kernels {kernels.available()[-1]}")
 """
@@ -97,11 +100,12 @@ def use(wheel: Path, folder: Path) -> None:
         sys.exit(f"nasturtium methods lists no regularized-evolution:\n{listed}")
     config = run(python, "-m", "nasturtium", "--cmake-dir", cwd=folder).strip()
     tools = Path(sys.executable).parent
-    target = folder / "example"
-    source = ROOT / "tests" / "examples" / "cpp"
-    run(tools / "cmake", "-S", source, "-B", target, f"-Dnasturtium_DIR={config}")
-    run(tools / "cmake", "--build", target)
-    print(run(target / "example").strip())
+    for language in ("c", "cpp"):
+        target = folder / language
+        source = ROOT / "tests" / "examples" / language
+        run(tools / "cmake", "-S", source, "-B", target, f"-Dnasturtium_DIR={config}")
+        run(tools / "cmake", "--build", target)
+        print(run(target / "example").strip())
 
 
 def main() -> None:

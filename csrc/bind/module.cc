@@ -1,3 +1,5 @@
+#include <new>
+
 #include "common.hpp"
 #include "nasturtium/version.hpp"
 
@@ -17,6 +19,10 @@ void require(const Status& status) {
       raise("space text, line " + std::to_string(status.where) + ": " + status.reason);
     case Code::limit:
       raise(status.reason);
+    case Code::state:
+      raise("state, byte " + std::to_string(status.where) + ": " + status.reason);
+    case Code::memory:
+      throw std::bad_alloc();
     default:
       raise("row " + std::to_string(status.where) + ": " + status.reason);
   }
@@ -41,4 +47,5 @@ void apart(const void* in, const void* out, std::uint64_t bytes) {
 PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = NASTURTIUM_VERSION;
   nasturtium::bind::bind_space(m);
+  nasturtium::bind::bind_state(m);
 }

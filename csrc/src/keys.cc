@@ -1,9 +1,11 @@
 #include "nasturtium/keys.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <string>
 
+#include "bytes.hpp"
 #include "nasturtium/function.hpp"
 #include "nasturtium/moves.hpp"
 #include "nasturtium/parallel.hpp"
@@ -166,6 +168,40 @@ Status KeyMaker::string_of(const std::uint8_t* code, std::string& text) const {
   return {};
 }
 
+class Murmur {
+ public:
+  explicit Murmur(std::uint64_t seed) : h1_(seed), h2_(seed) {}
+
+  void block(std::uint64_t first, std::uint64_t second) {
+    h1_ ^= std::rotl(first * kFirst, 31) * kSecond;
+    h1_ = (std::rotl(h1_, 27) + h2_) * 5 + 0x52DCE729;
+    h2_ ^= std::rotl(second * kSecond, 33) * kFirst;
+    h2_ = (std::rotl(h2_, 31) + h1_) * 5 + 0x38495AB5;
+  }
+
+  // What is left behind the blocks, filled up with zeros: these change nothing.
+  void mix_in(std::uint64_t first, std::uint64_t second) {
+    h1_ ^= std::rotl(first * kFirst, 31) * kSecond;
+    h2_ ^= std::rotl(second * kSecond, 33) * kFirst;
+  }
+
+  void finish(std::uint64_t length, std::uint64_t out[2]) {
+    h1_ ^= length;
+    h2_ ^= length;
+    h1_ += h2_;
+    h2_ += h1_;
+    h1_ = mix(h1_);
+    h2_ = mix(h2_);
+    out[0] = h1_ + h2_;
+    out[1] = out[0] + h2_;
+  }
+
+ private:
+  static constexpr std::uint64_t kFirst = 0x87C37B91114253D5ull, kSecond = 0x4CF5AD432745937Full;
+
+  std::uint64_t h1_, h2_;
+};
+
 }  // namespace
 
 bool find_convention(std::string_view name, Convention& out) {
@@ -223,26 +259,28 @@ Status live_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
 }
 
 void murmur128(const std::vector<std::uint64_t>& words, std::uint64_t seed, std::uint64_t out[2]) {
-  constexpr std::uint64_t c1 = 0x87C37B91114253D5ull, c2 = 0x4CF5AD432745937Full;
-  std::uint64_t h1 = seed, h2 = seed;
+  Murmur murmur(seed);
   std::size_t i = 0;
   for (; i + 2 <= words.size(); i += 2) {
-    h1 ^= std::rotl(words[i] * c1, 31) * c2;
-    h1 = (std::rotl(h1, 27) + h2) * 5 + 0x52DCE729;
-    h2 ^= std::rotl(words[i + 1] * c2, 33) * c1;
-    h2 = (std::rotl(h2, 31) + h1) * 5 + 0x38495AB5;
+    murmur.block(words[i], words[i + 1]);
   }
   if (i < words.size()) {
-    h1 ^= std::rotl(words[i] * c1, 31) * c2;
+    murmur.mix_in(words[i], 0);
   }
-  h1 ^= words.size() * 8;
-  h2 ^= words.size() * 8;
-  h1 += h2;
-  h2 += h1;
-  h1 = mix(h1);
-  h2 = mix(h2);
-  out[0] = h1 + h2;
-  out[1] = out[0] + h2;
+  murmur.finish(words.size() * 8, out);
+}
+
+void murmur128(std::span<const std::uint8_t> bytes, std::uint64_t seed, std::uint64_t out[2]) {
+  Murmur murmur(seed);
+  std::size_t i = 0;
+  for (; i + 16 <= bytes.size(); i += 16) {
+    murmur.block(load_word<std::uint64_t>(bytes.data() + i),
+                 load_word<std::uint64_t>(bytes.data() + i + 8));
+  }
+  std::array<std::uint8_t, 16> rest{};
+  std::copy(bytes.begin() + static_cast<std::ptrdiff_t>(i), bytes.end(), rest.begin());
+  murmur.mix_in(load_word<std::uint64_t>(rest.data()), load_word<std::uint64_t>(rest.data() + 8));
+  murmur.finish(bytes.size(), out);
 }
 
 }  // namespace nasturtium

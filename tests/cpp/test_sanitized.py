@@ -2,69 +2,52 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
+import re
 from pathlib import Path
 
 import pytest
-
-from nasturtium.spaces import (
-    Choice,
-    Graph,
-    Space,
-    connected,
-    forbid,
-    image_cell,
-    nb201,
-    residual_mlp,
-)
-
-ROOT = Path(__file__).parents[2]
-WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
+from sanitized import Sanitized
 
 
-def strings_space() -> Space:
-    """Conditions on nodes, labels of several parts, a concatenation and every constraint."""
-    op, kernel = (
-        Choice("op", ("conv", "pool", "none")),
-        Choice("kernel", (3, 5), when={"op": "conv"}),
-    )
-    depth = Choice("depth", (1, 2))
-    graph = Graph(identity="sum", weightless="pool", concat="cat")
-    graph = graph.node("in", "sum").node("a", (op, kernel)).node("b", "sum", when={depth: 2})
-    graph = (
-        graph.node("out", "cat").edge("in", "a", "sum").edge("a", "b", op).edge("b", "out", "sum")
-    )
-    graph = graph.edge("a", "out", "sum", when={"depth": 1}).edge("in", "out", (op, kernel))
-    limits = [connected(), forbid({"op": "conv", "kernel": 5, "depth": 2})]
-    return Space("strings", [op, kernel, depth], graph, limits, conventions={"text": "string"})
-
-
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no g++ on the path")
-def test_all_operations_under_the_sanitizers(tmp_path: Path) -> None:
-    # One translation unit: most of the time would go into reading headers again.
-    parts = [
-        ROOT / "tests" / "cpp" / "check_core.cc",
-        *sorted((ROOT / "csrc" / "src").glob("*.cc")),
-    ]
-    whole = tmp_path / "whole.cc"
-    whole.write_text("".join(f'#include "{path}"\n' for path in parts))
-    program = tmp_path / "check_core"
-    subprocess.run(
-        ["g++", "-std=c++20", "-O0", "-g1", *WARNINGS, "-fsanitize=address,undefined",
-         "-fno-sanitize-recover=all", f"-I{ROOT / 'csrc' / 'include'}",
-         str(whole), "-pthread", "-o", str(program)],
-        check=True,
-    )  # fmt: skip
-    paths = []
-    for space in (nb201(), image_cell(), residual_mlp(), strings_space()):
-        path = tmp_path / f"{space.name}.txt"
-        path.write_text(space.text)
-        paths.append(str(path))
-    environment = {k: v for k, v in os.environ.items() if k != "LD_PRELOAD"}
-    done = subprocess.run(
-        [str(program), *paths], env=environment, capture_output=True, text=True, check=False
-    )
+def test_all_operations(address: Sanitized, texts: list[Path]) -> None:
+    done = address.run("check_core", *texts)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout == "4 texts\n"
+
+
+def test_damaged_inputs_are_refused_by_every_decoder(address: Sanitized, texts: list[Path]) -> None:
+    done = address.run("fuzz", "3000", "1", *texts)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.startswith("3000 executions; accepted: ")
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "said"), [("overflow", None, "heap-buffer-overflow"), ("allocation", 3, "")]
+)
+def test_the_search_for_damage_sees_a_bad_decoder(
+    address: Sanitized, what: str, code: int | None, said: str
+) -> None:
+    done = address.run("fuzz", "control", what)
+    assert done.returncode == code if code else done.returncode != 0
+    assert said in done.stderr
+
+
+def test_running_out_of_memory_is_a_status(address: Sanitized, texts: list[Path]) -> None:
+    done = address.run("check_memory", *texts)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = re.fullmatch(r"4 texts, (\d+) failures told\n", done.stdout)
+    assert found and int(found.group(1)) > 1000
+
+
+def test_threads_share_a_space_without_a_race(thread: Sanitized, texts: list[Path]) -> None:
+    # Under this sanitizer the image cell takes longer than the others together.
+    quick = [path for path in texts if path.stem != "image_cell"]
+    done = thread.run("check_threads", *quick)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == "3 texts\n"
+
+
+def test_the_search_for_races_sees_one(thread: Sanitized) -> None:
+    done = thread.run("check_threads", "control")
+    assert done.returncode != 0
+    assert "data race" in done.stderr

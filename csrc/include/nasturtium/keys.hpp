@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -31,5 +32,6 @@ Status live_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,
 
 // MurmurHash3_x64_128 (Austin Appleby, public domain) of the words, least significant byte first.
 void murmur128(const std::vector<std::uint64_t>& words, std::uint64_t seed, std::uint64_t out[2]);
+void murmur128(std::span<const std::uint8_t> bytes, std::uint64_t seed, std::uint64_t out[2]);
 
 }  // namespace nasturtium

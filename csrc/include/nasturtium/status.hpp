@@ -13,6 +13,8 @@ enum class Code : std::uint8_t {
   exhausted,  // no valid result was found for a row; `where` is the row
   limit,      // a size limit of the library
   budget,     // the exact canonical form took more search nodes than allowed; `where` is the row
+  state,      // the bytes of a state are refused; `where` is the byte
+  memory,     // out of memory
 };
 
 // What a function reports instead of throwing or aborting.

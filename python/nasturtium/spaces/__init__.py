@@ -13,6 +13,7 @@ from nasturtium.spaces.image_cell import image_cell
 from nasturtium.spaces.nb201 import nb201
 from nasturtium.spaces.residual_mlp import residual_mlp
 from nasturtium.spaces.space import Space
+from nasturtium.spaces.state import load_codes, load_space_text, save_codes, save_space
 
 __all__ = [
     "Architecture",
@@ -24,6 +25,10 @@ __all__ = [
     "connected",
     "forbid",
     "image_cell",
+    "load_codes",
+    "load_space_text",
     "nb201",
     "residual_mlp",
+    "save_codes",
+    "save_space",
 ]

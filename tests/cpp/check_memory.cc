@@ -1,0 +1,176 @@
+// Lets every allocation of every C function fail, one after the other: each must give
+// NST_ERROR_MEMORY (or succeed by other means), keep nothing, and leave the process alive.
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "alloc.hpp"
+#include "nasturtium/c_api.h"
+
+namespace {
+
+nst_error* g_error = nullptr;
+std::uint64_t g_failures = 0;
+
+// Runs `call`, which gives back what it takes, with its k-th allocation failing, alone and with all
+// behind it. Beyond the first hundred, k grows by a quarter.
+template <typename F>
+bool exhaust(const char* what, F call) {
+  for (const bool all : {false, true}) {
+    for (std::uint64_t k = 1;; k += 1 + (k > 100 ? k / 4 : 0)) {
+      const std::uint64_t before = alloc::live;
+      alloc::arm(k, all);
+      const nst_status status = call();
+      const bool fired = alloc::disarm();
+      const bool told = status != NST_ERROR_MEMORY ||
+                        std::strcmp(nst_error_message(g_error), "out of memory") == 0;
+      const bool expected = status == NST_OK || (fired && status == NST_ERROR_MEMORY);
+      if (!told || !expected || alloc::live != before) {
+        std::fprintf(stderr, "%s, allocation %llu: %s, %s, %lld bytes kept\n", what,
+                     static_cast<unsigned long long>(k), nst_status_name(status),
+                     nst_error_message(g_error), static_cast<long long>(alloc::live - before));
+        return false;
+      }
+      g_failures += status == NST_ERROR_MEMORY;
+      if (!fired) {
+        break;
+      }
+    }
+  }
+  return true;
+}
+
+bool moves(const nst_space* space, std::uint64_t n, std::uint32_t threads) {
+  const std::size_t width = nst_space_width(space);
+  const nst_draws draws = {1, 0, 0, threads};
+  std::vector<std::uint8_t> a(n * width), b(n * width), c(n * width), flags(n);
+  std::vector<float> hot(n * nst_space_one_hot_width(space));
+  std::vector<std::int16_t> numbers(n * width);
+  return nst_space_sample(space, &draws, n, a.data(), g_error) == NST_OK &&
+         nst_space_mutate(space, &draws, n, a.data(), b.data(), g_error) == NST_OK &&
+         exhaust("sample", [&] { return nst_space_sample(space, &draws, n, c.data(), g_error); }) &&
+         exhaust("mutate",
+                 [&] { return nst_space_mutate(space, &draws, n, a.data(), c.data(), g_error); }) &&
+         exhaust("crossover",
+                 [&] {
+                   return nst_space_crossover(space, &draws, n, a.data(), b.data(), c.data(),
+                                              g_error);
+                 }) &&
+         exhaust(
+             "valid",
+             [&] { return nst_space_valid(space, n, a.data(), threads, flags.data(), g_error); }) &&
+         exhaust(
+             "one_hot",
+             [&] { return nst_space_one_hot(space, n, a.data(), threads, hot.data(), g_error); }) &&
+         exhaust("categorical", [&] {
+           return nst_space_categorical(space, n, a.data(), threads, numbers.data(), g_error);
+         });
+}
+
+bool keys(const nst_space* space, std::uint64_t n, std::uint32_t threads) {
+  const nst_draws draws = {2, 0, 0, 1};
+  std::vector<std::uint8_t> codes(n * nst_space_width(space));
+  std::vector<std::uint64_t> out(2 * n);
+  if (nst_space_sample(space, &draws, n, codes.data(), g_error) != NST_OK) {
+    return false;
+  }
+  for (const char* rule : {"genotype", "pruned", "graph", "function", "string"}) {
+    const auto call = [&] {
+      return nst_space_keys(space, rule, n, codes.data(), threads, out.data(), g_error);
+    };
+    // A space without a graph has no strings.
+    if (call() == NST_OK && !exhaust(rule, call)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool states(const nst_space* space, const std::string& text) {
+  const std::size_t width = nst_space_width(space);
+  const nst_draws draws = {3, 0, 0, 1};
+  std::vector<std::uint8_t> codes(5 * width), back(5 * width);
+  std::size_t size = 0;
+  std::uint64_t rows = 0;
+  if (nst_space_sample(space, &draws, 5, codes.data(), g_error) != NST_OK ||
+      nst_codes_save(space, 5, codes.data(), nullptr, 0, &size, g_error) != NST_OK ||
+      nst_space_neighbors(space, codes.data(), nullptr, 0, &rows, g_error) != NST_OK) {
+    return false;
+  }
+  std::vector<std::uint8_t> batch(size), around(rows * width);
+  const auto save_codes = [&] {
+    return nst_codes_save(space, 5, codes.data(), batch.data(), batch.size(), &size, g_error);
+  };
+  std::vector<std::uint8_t> whole(text.size() + 40);
+  const auto save = [&] {
+    return nst_space_save(space, whole.data(), whole.size(), &size, g_error);
+  };
+  if (save_codes() != NST_OK || save() != NST_OK) {
+    return false;
+  }
+  return exhaust("neighbors",
+                 [&] {
+                   return nst_space_neighbors(space, codes.data(), around.data(),
+                                              around.size() / width, &rows, g_error);
+                 }) &&
+         exhaust("check", [&] { return nst_space_check(space, codes.data(), g_error); }) &&
+         exhaust("save codes", save_codes) &&
+         exhaust("load codes",
+                 [&] {
+                   return nst_codes_load(space, batch.data(), batch.size(), back.data(), 5, &rows,
+                                         g_error);
+                 }) &&
+         exhaust("save", save) &&
+         exhaust("load",
+                 [&] {
+                   nst_space* made = nullptr;
+                   const nst_status s = nst_space_load(whole.data(), whole.size(), &made, g_error);
+                   nst_space_destroy(made);
+                   return s;
+                 }) &&
+         exhaust("create", [&] {
+           nst_space* made = nullptr;
+           const nst_status s = nst_space_create(text.data(), text.size(), &made, g_error);
+           nst_space_destroy(made);
+           return s;
+         });
+}
+
+// With `large`, batches that are spread over threads too.
+bool run(const char* path, bool large) {
+  std::ifstream file(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  nst_space* space = nullptr;
+  if (nst_space_create(text.data(), text.size(), &space, g_error) != NST_OK) {
+    return false;
+  }
+  const bool good = moves(space, 5, 1) && keys(space, 2, 1) && states(space, text) &&
+                    (!large || (moves(space, 33000, 3) && keys(space, 520, 3)));
+  nst_space_destroy(space);
+  return good;
+}
+
+}  // namespace
+
+int main(int count, char** paths) {
+  alloc::arm(1, true);
+  const nst_status none = nst_error_create(&g_error);
+  if (!alloc::disarm() || none != NST_ERROR_MEMORY || g_error != nullptr ||
+      nst_error_create(&g_error) != NST_OK) {
+    return 1;
+  }
+  for (int i = 1; i < count; ++i) {
+    if (!run(paths[i], i == 1)) {
+      std::fprintf(stderr, "on %s: %s\n", paths[i], nst_error_message(g_error));
+      return 1;
+    }
+  }
+  nst_error_destroy(g_error);
+  std::printf("%d texts, %llu failures told\n", count - 1,
+              static_cast<unsigned long long>(g_failures));
+  return g_failures > 0 ? 0 : 1;
+}
