@@ -60,5 +60,6 @@ void run(F work) {
 }
 
 void bind_space(py::module_& m);
+void bind_nb101(py::module_& m);
 
 }  // namespace nasturtium::bind

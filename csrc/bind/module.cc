@@ -41,4 +41,5 @@ void apart(const void* in, const void* out, std::uint64_t bytes) {
 PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = NASTURTIUM_VERSION;
   nasturtium::bind::bind_space(m);
+  nasturtium::bind::bind_nb101(m);
 }
