@@ -61,5 +61,6 @@ void run(F work) {
 
 void bind_space(py::module_& m);
 void bind_state(py::module_& m);
+void bind_nb101(py::module_& m);
 
 }  // namespace nasturtium::bind

@@ -48,4 +48,5 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = NASTURTIUM_VERSION;
   nasturtium::bind::bind_space(m);
   nasturtium::bind::bind_state(m);
+  nasturtium::bind::bind_nb101(m);
 }
