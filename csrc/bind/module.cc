@@ -46,6 +46,10 @@ void apart(const void* in, const void* out, std::uint64_t bytes) {
 
 PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = NASTURTIUM_VERSION;
+  nasturtium::bind::bind_mcts(m);
+  nasturtium::bind::bind_pareto(m);
+  nasturtium::bind::bind_rungs(m);
+  nasturtium::bind::bind_select(m);
   nasturtium::bind::bind_space(m);
   nasturtium::bind::bind_state(m);
   nasturtium::bind::bind_nb101(m);

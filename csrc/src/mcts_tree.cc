@@ -1,0 +1,162 @@
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "nasturtium/mcts.hpp"
+#include "nasturtium/parallel.hpp"
+
+namespace nasturtium {
+
+Status Tree::check_path(std::span<const std::uint8_t> path) const {
+  if (path.size() >= branching_.size()) {
+    return Status::fail(Code::limit, 0, "the path leads to a leaf or beyond");
+  }
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] >= branching_[i]) {
+      return Status::fail(Code::limit, 0, "the path holds an option out of range");
+    }
+  }
+  return {};
+}
+
+Status Tree::set_priors(std::span<const std::uint8_t> path, std::span<const double> priors) {
+  if (priors_.empty()) {
+    return Status::fail(Code::limit, 0, "only PUCT takes priors");
+  }
+  if (Status s = check_path(path); !s.ok()) {
+    return s;
+  }
+  if (priors.size() != branching_[path.size()]) {
+    return Status::fail(Code::limit, 0, "there must be one prior for each child");
+  }
+  for (std::size_t k = 0; k < priors.size(); ++k) {
+    if (!(priors[k] >= 0) || !std::isfinite(priors[k])) {
+      return Status::fail(Code::row, k, "the prior is negative or not finite");
+    }
+  }
+  std::uint32_t at = 0;
+  for (std::size_t depth = 0; depth <= path.size(); ++depth) {
+    if (slots_[at].children == 0 && !grow(at, depth)) {
+      return Status::fail(Code::limit, 0, "the tree has no room for the path");
+    }
+    if (depth < path.size()) {
+      at = slots_[at].children + path[depth];
+    }
+  }
+  std::copy(priors.begin(), priors.end(), priors_.data() + slots_[at].children);
+  return {};
+}
+
+Status Tree::children(std::span<const std::uint8_t> path, std::uint64_t* visits,
+                      double* sums) const {
+  if (Status s = check_path(path); !s.ok()) {
+    return s;
+  }
+  std::uint32_t at = 0;
+  bool found = true;
+  for (const std::uint8_t k : path) {
+    found = found && slots_[at].children != 0;
+    at = found ? slots_[at].children + k : 0;
+  }
+  const std::uint32_t first = found ? slots_[at].children : 0;
+  for (std::uint32_t k = 0; k < branching_[path.size()]; ++k) {
+    visits[k] = first != 0 ? slots_[first + k].visits : 0;
+    sums[k] = first != 0 ? slots_[first + k].sum : 0.0;
+  }
+  return {};
+}
+
+Status Tree::merge(const Tree& other) {
+  if (this == &other || branching_ != other.branching_ || slots_.empty()) {
+    return Status::fail(Code::limit, 0, "trees merge with others of the same decisions");
+  }
+  if (!other.pending_.empty()) {
+    return Status::fail(Code::limit, 0, "the tree to merge with has pending leaves");
+  }
+  if (Status s = room_for(other.visits()); !s.ok()) {
+    return s;
+  }
+  struct Pair {
+    std::uint32_t mine, theirs;
+    std::size_t depth;
+  };
+  std::vector<Pair> stack{{0, 0, 0}};
+  while (!stack.empty()) {
+    const Pair pair = stack.back();
+    stack.pop_back();
+    const Slot& slot = other.slots_[pair.theirs];
+    slots_[pair.mine].visits += slot.visits;
+    slots_[pair.mine].sum += slot.sum;
+    const bool fresh = slots_[pair.mine].children == 0;
+    if (slot.children == 0 || (fresh && !grow(pair.mine, pair.depth))) {
+      continue;
+    }
+    const std::uint32_t first = slots_[pair.mine].children, from = slot.children;
+    for (std::uint32_t k = 0; k < branching_[pair.depth]; ++k) {
+      stack.push_back({first + k, from + k, pair.depth + 1});
+      if (fresh && !priors_.empty() && !other.priors_.empty()) {
+        priors_[first + k] = other.priors_[from + k];
+      }
+    }
+  }
+  return {};
+}
+
+void Tree::best_path(std::vector<std::uint8_t>& out) const {
+  out.clear();
+  std::uint32_t at = 0;
+  while (out.size() < branching_.size() && slots_[at].children != 0) {
+    const Slot* first = slots_.data() + slots_[at].children;
+    const Slot* best =
+        std::max_element(first, first + branching_[out.size()],
+                         [](const Slot& a, const Slot& b) { return a.visits < b.visits; });
+    if (best->visits == 0) {
+      return;
+    }
+    out.push_back(static_cast<std::uint8_t>(best - first));
+    at = static_cast<std::uint32_t>(best - slots_.data());
+  }
+}
+
+std::uint64_t Tree::nodes() const {
+  return static_cast<std::uint64_t>(
+      std::count_if(slots_.begin(), slots_.end(), [](const Slot& s) { return s.visits > 0; }));
+}
+
+std::uint64_t Tree::bytes() const {
+  return slots_.capacity() * sizeof(Slot) + priors_.capacity() * sizeof(double);
+}
+
+Status root_parallel(std::span<const double> table, std::span<const std::uint32_t> branching,
+                     const TreeRule& rule, RandomKey key, std::uint32_t trees,
+                     std::uint64_t simulations, unsigned threads, Tree& out) {
+  if (trees == 0 || trees > 4096 || key.stream > 0xFFFFFFFFu - trees) {
+    return Status::fail(Code::limit, 0, "1 to 4,096 trees take one stream each");
+  }
+  std::vector<Tree> forest(trees);
+  Status status =
+      parallel_rows(trees, threads, 1, [&](std::uint64_t begin, std::uint64_t end) -> Status {
+        for (std::uint64_t i = begin; i < end; ++i) {
+          const RandomKey own{key.seed, key.stream + static_cast<std::uint32_t>(i)};
+          if (Status s = forest[i].open(branching, rule, own); !s.ok()) {
+            return s;
+          }
+          if (Status s = forest[i].run(table, simulations, nullptr); !s.ok()) {
+            return s;
+          }
+        }
+        return {};
+      });
+  if (!status.ok()) {
+    return status;
+  }
+  for (std::uint32_t i = 1; i < trees; ++i) {
+    if (Status s = forest[0].merge(forest[i]); !s.ok()) {
+      return s;
+    }
+  }
+  out = std::move(forest[0]);
+  return {};
+}
+
+}  // namespace nasturtium
