@@ -9,7 +9,19 @@ from nasturtium.spaces.space import Space
 OPERATIONS = ("none", "skip", "conv_1x1", "conv_3x3", "sep_3x3", "mb_3x3", "max_pool_3x3")
 NODES = 4
 STAGES = (1, 2, 3, 4)
+WIDTHS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 40, 48, 64)
 PAIRS = tuple((source, target) for target in range(1, NODES) for source in range(target))
+# One residual cell a stage; a search may begin with these, as wide as its limits allow. Stages, the
+# stem's stride, the reduction, the cell.
+_SKIP = {"edge_1_0": "skip", "edge_3_1": "skip"}
+_CONV = {**_SKIP, "edge_3_0": "conv_3x3"}
+_SEPARABLE = {"edge_1_0": "sep_3x3", "edge_3_1": "sep_3x3", "edge_2_0": "skip", "edge_3_2": "skip"}
+DESIGNS = (
+    (3, 2, "max_pool", _CONV),
+    (2, 1, "max_pool", _CONV),
+    (3, 2, "avg_pool", _SEPARABLE),
+    (2, 1, "avg_pool", _SEPARABLE),
+)
 
 
 def edge_name(source: int, target: int) -> str:
@@ -46,6 +58,7 @@ def image_cell() -> Space:
     `stem_stride` 2 halves the resolution at once; `reduction` is a strided convolution, or a
     convolution and then max pooling, or average pooling and then a pointwise convolution;
     `attention` ends each cell with squeeze-and-excitation; `head` pools by mean or maximum.
+    `DESIGNS` are plain residual networks of the space, with convolutions or separable ones.
     """
     graph = Graph(zero="none", identity=("skip", "sum"), weightless="max_pool_3x3")
     for node in range(NODES):
@@ -57,7 +70,7 @@ def image_cell() -> Space:
     depths = [Choice("depth_1", (1, 2, 3))]
     depths += [Choice(f"depth_{i}", (1, 2, 3), when={"stages": STAGES[i - 1 :]}) for i in (2, 3, 4)]
     frame = [
-        Choice("width", (4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 40, 48, 64)),
+        Choice("width", WIDTHS),
         Choice("stages", STAGES),
         Choice("growth", (1.0, 1.25, 1.5, 2.0), when=several),
         *depths,
@@ -68,4 +81,15 @@ def image_cell() -> Space:
         Choice("head", ("mean", "max")),
     ]
     limits = (connected(), at_least(edges, "none", 2))
-    return Space("image_cell", [*frame, *edges], graph, limits)
+    designs = [[_design(width, *design) for width in reversed(WIDTHS)] for design in DESIGNS]
+    return Space("image_cell", [*frame, *edges], graph, limits, designs=designs)
+
+
+def _design(width: int, stages: int, stem: int, reduction: str, cell: dict[str, str]) -> str:
+    """The text form of one of `DESIGNS` with so many channels."""
+    values: dict[str, object] = {"width": width, "stages": stages, "growth": 1.5}
+    values |= {f"depth_{i}": 1 for i in range(1, stages + 1)}
+    values |= {"stem_stride": stem, "reduction": reduction, "attention": "none"}
+    values |= {"activation": "relu", "head": "mean"}
+    values |= {edge_name(*pair): cell.get(edge_name(*pair), "none") for pair in PAIRS}
+    return "image_cell:" + ",".join(f"{name}={value}" for name, value in values.items())
