@@ -10,17 +10,17 @@ namespace {
 
 constexpr std::uint64_t kMostEntries = std::uint64_t{1} << 32;
 
-Status bad(const char* reason) { return Status::fail(Code::limit, 0, reason); }
+Status bad_halving(const char* reason) { return Status::fail(Code::limit, 0, reason); }
 
 }  // namespace
 
 Status Halving::open(std::span<const std::uint64_t> sizes) {
   if (sizes.empty() || sizes[0] > kMostEntries) {
-    return bad("there must be at least one rung, and at most 2^32 entries");
+    return bad_halving("there must be at least one rung, and at most 2^32 entries");
   }
   for (std::size_t k = 0; k < sizes.size(); ++k) {
     if (sizes[k] < 1 || (k > 0 && sizes[k] > sizes[k - 1])) {
-      return bad("each rung takes at least one entry, and no more than the one below it");
+      return bad_halving("each rung takes at least one entry, and no more than the one below it");
     }
   }
   *this = Halving();
@@ -44,7 +44,7 @@ bool Halving::next(std::uint64_t& number, std::uint64_t& rung) {
 
 Status Halving::tell(std::uint64_t number, double value) {
   if (number >= states_.size() || states_[number] != State::out) {
-    return bad("the entry is not being evaluated");
+    return bad_halving("the entry is not being evaluated");
   }
   states_[number] = State::told;
   values_[number] = value;
@@ -80,14 +80,14 @@ bool Halving::best(std::uint64_t& number, double& value) const {
 
 Status hyperband_brackets(std::uint64_t resource, std::uint64_t eta, std::vector<Bracket>& out) {
   if (resource < 1 || eta < 2) {
-    return bad("Hyperband takes a resource of at least 1 and an eta of at least 2");
+    return bad_halving("Hyperband takes a resource of at least 1 and an eta of at least 2");
   }
   std::vector<std::uint64_t> powers{1};
   while (powers.back() <= resource / eta) {
     powers.push_back(powers.back() * eta);
   }
   if (powers.back() > kMostEntries / powers.size()) {
-    return bad("the first bracket would have more than 2^32 entries");
+    return bad_halving("the first bracket would have more than 2^32 entries");
   }
   const std::uint64_t brackets = powers.size();
   out.clear();
@@ -136,7 +136,7 @@ bool Hyperband::next(Job& job) {
 Status Hyperband::tell(std::uint64_t number, double value) {
   const auto after = std::upper_bound(firsts_.begin(), firsts_.end(), number);
   if (after == firsts_.begin()) {
-    return bad("the entry is not being evaluated");
+    return bad_halving("the entry is not being evaluated");
   }
   const auto b = static_cast<std::size_t>(after - firsts_.begin() - 1);
   return states_[b].tell(number - firsts_[b], value);

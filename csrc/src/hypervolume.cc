@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "bit_tree.hpp"
@@ -12,7 +11,6 @@
 namespace nasturtium {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::uint64_t kContributionGrain = 16;
 
 // The points below the reference by their last coordinate, ties by the one before and so on.

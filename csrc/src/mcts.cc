@@ -17,7 +17,8 @@ constexpr std::uint32_t kTable = 65536;
 constexpr int kBits = 12, kFirstShift = 17 - kBits;
 constexpr std::uint32_t kHalf = 1u << (kBits - 1);
 constexpr std::uint64_t kMaxVisits = 0xFFFFFFFF;
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+// UCT's value of a child without visits.
+constexpr double kUnvisited = std::numeric_limits<double>::infinity();
 
 // Without the errno of std::sqrt, whose call would cost the loops their registers.
 inline double square_root(double x) {
@@ -51,18 +52,18 @@ const Roots& roots() {
   return table;
 }
 
-Status bad(const char* reason) { return Status::fail(Code::limit, 0, reason); }
+Status bad_tree(const char* reason) { return Status::fail(Code::limit, 0, reason); }
 
 Status check_rule(const TreeRule& rule) {
-  if (!(rule.c >= 0 && rule.c < kInfinity)) {
-    return bad("c must be finite and not negative");
+  if (!(rule.c >= 0) || !std::isfinite(rule.c)) {
+    return bad_tree("c must be finite and not negative");
   }
   if (!std::isfinite(rule.first_play) || !std::isfinite(rule.pending)) {
-    return bad("the first play's value and the pending value must be finite");
+    return bad_tree("the first play's value and the pending value must be finite");
   }
-  if (!(rule.widen_factor >= 0 && rule.widen_factor < kInfinity) ||
+  if (!(rule.widen_factor >= 0) || !std::isfinite(rule.widen_factor) ||
       !(rule.widen_exponent >= 0 && rule.widen_exponent <= 1)) {
-    return bad("widening takes a factor of at least 0 and an exponent from 0 to 1");
+    return bad_tree("widening takes a factor of at least 0 and an exponent from 0 to 1");
   }
   return {};
 }
@@ -74,11 +75,11 @@ Status Tree::open(std::span<const std::uint32_t> branching, const TreeRule& rule
     return s;
   }
   if (branching.empty() || branching.size() > kMaxDepth) {
-    return bad("a tree takes 1 to 4,096 decisions");
+    return bad_tree("a tree takes 1 to 4,096 decisions");
   }
   for (const std::uint32_t options : branching) {
     if (options < 1 || options > kMaxBranching) {
-      return bad("a decision takes 1 to 256 options");
+      return bad_tree("a decision takes 1 to 256 options");
     }
   }
   *this = Tree();
@@ -139,7 +140,7 @@ bool Tree::grow(std::uint32_t at, std::size_t depth) {
 inline std::uint32_t Tree::choose_uct(std::uint32_t at, std::size_t depth) const {
   const Slot* child = slots_.data() + slots_[at].children;
   const double root = rule_.c * root_of_log(slots_[at].visits);
-  double best = -kInfinity;
+  double best = -kUnvisited;
   std::uint32_t chosen = 0;
   const std::uint32_t count = branching_[depth];
   for (std::uint32_t k = 0; k < count; ++k) {
@@ -174,14 +175,14 @@ std::uint32_t Tree::choose_any(std::uint32_t at, std::size_t depth) const {
   }
   const bool puct = rule_.formula == TreeRule::Formula::puct;
   const double root = rule_.c * (puct ? square_root(n) : root_of_log(slots_[at].visits));
-  double best = -kInfinity;
+  double best = -kUnvisited;
   std::uint32_t chosen = count;
   for (std::uint32_t k = 0; k < count; ++k) {
     const Slot& child = slots_[first + k];
     if (child.visits == 0 && visited >= open) {
       continue;
     }
-    double value = kInfinity;
+    double value = kUnvisited;
     if (puct) {
       const double mean = child.visits > 0 ? child.sum / child.visits : rule_.first_play;
       value = mean + root * priors_[first + k] / (1.0 + child.visits);
@@ -228,10 +229,10 @@ inline std::size_t Tree::descend(std::uint8_t* code) {
 
 Status Tree::room_for(std::uint64_t simulations) const {
   if (slots_.empty()) {
-    return bad("the tree is not open");
+    return bad_tree("the tree is not open");
   }
   if (simulations > kMaxVisits - slots_[0].visits) {
-    return bad("a tree takes 2^32 - 1 simulations");
+    return bad_tree("a tree takes 2^32 - 1 simulations");
   }
   return {};
 }
@@ -241,7 +242,7 @@ Status Tree::run(std::span<const double> table, std::uint64_t simulations, std::
     return s;
   }
   if (strides_.empty() || table.size() != strides_[0] * branching_[0]) {
-    return bad("the table does not have one value for each leaf");
+    return bad_tree("the table does not have one value for each leaf");
   }
   for (std::size_t i = 0; i < table.size(); ++i) {
     if (!std::isfinite(table[i])) {
@@ -297,7 +298,7 @@ Status Tree::check_tickets(std::uint64_t n, const std::uint64_t* tickets) const 
     }
   }
   if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-    return bad("a ticket is given twice");
+    return bad_tree("a ticket is given twice");
   }
   return {};
 }

@@ -138,12 +138,15 @@ Status root_parallel(std::span<const double> table, std::span<const std::uint32_
       parallel_rows(trees, threads, 1, [&](std::uint64_t begin, std::uint64_t end) -> Status {
         for (std::uint64_t i = begin; i < end; ++i) {
           const RandomKey own{key.seed, key.stream + static_cast<std::uint32_t>(i)};
-          if (Status s = forest[i].open(branching, rule, own); !s.ok()) {
+          // A tree of this thread alone: neighbors in the forest would share cache lines.
+          Tree tree;
+          if (Status s = tree.open(branching, rule, own); !s.ok()) {
             return s;
           }
-          if (Status s = forest[i].run(table, simulations, nullptr); !s.ok()) {
+          if (Status s = tree.run(table, simulations, nullptr); !s.ok()) {
             return s;
           }
+          forest[i] = std::move(tree);
         }
         return {};
       });

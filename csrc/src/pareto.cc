@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "points.hpp"
@@ -10,8 +9,6 @@
 
 namespace nasturtium {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct Lexicographic {
   const double* points;

@@ -4,11 +4,14 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "nasturtium/status.hpp"
 
 namespace nasturtium {
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 // Refuses NaN, no columns, and more rows than a 32-bit number holds.
 Status check_points(std::uint64_t n, std::size_t m, const double* points);

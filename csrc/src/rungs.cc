@@ -8,11 +8,11 @@
 namespace nasturtium {
 namespace {
 
-Status bad(const char* reason) { return Status::fail(Code::limit, 0, reason); }
+Status bad_rungs(const char* reason) { return Status::fail(Code::limit, 0, reason); }
 
 Status check_etas(std::span<const std::uint32_t> etas) {
   if (std::find(etas.begin(), etas.end(), 0u) != etas.end()) {
-    return bad("an eta is at least 1");
+    return bad_rungs("an eta is at least 1");
   }
   return {};
 }
@@ -34,7 +34,7 @@ Rungs::Block& Rungs::block_of(Rung& rung, const Entry& entry) {
 
 Status Rungs::open(std::span<const std::uint32_t> etas, std::size_t width) {
   if (width < 1 || width > kMaxWidth) {
-    return bad("a rank has 1 to 4 values");
+    return bad_rungs("a rank has 1 to 4 values");
   }
   if (Status s = check_etas(etas); !s.ok()) {
     return s;
@@ -47,17 +47,17 @@ Status Rungs::open(std::span<const std::uint32_t> etas, std::size_t width) {
 
 Status Rungs::add(std::uint64_t rung, std::uint64_t number, const double* rank) {
   if (rung >= rungs_.size()) {
-    return bad("there is no such rung");
+    return bad_rungs("there is no such rung");
   }
   Rung& here = rungs_[rung];
   if (rank != nullptr) {
     if (std::any_of(rank, rank + width_, [](double r) { return std::isnan(r); })) {
-      return bad("the rank holds NaN");
+      return bad_rungs("the rank holds NaN");
     }
     Entry entry{{}, number, false};
     std::copy_n(rank, width_, entry.rank.begin());
     if (!here.entries.emplace(number, entry.rank).second) {
-      return bad("the rung holds this entry");
+      return bad_rungs("the rung holds this entry");
     }
     if (here.blocks.empty()) {
       here.blocks.emplace_back();
@@ -106,18 +106,18 @@ bool Rungs::next(bool every, std::uint64_t& number, std::uint64_t& rung) const {
 
 Status Rungs::promote(std::uint64_t number, std::uint64_t rung) {
   if (rung >= etas_.size()) {
-    return bad("entries do not rise from this rung");
+    return bad_rungs("entries do not rise from this rung");
   }
   Rung& here = rungs_[rung];
   const auto entry = here.entries.find(number);
   if (entry == here.entries.end()) {
-    return bad("the rung does not hold this entry");
+    return bad_rungs("the rung does not hold this entry");
   }
   const Entry wanted{entry->second, number, false};
   Block& block = block_of(here, wanted);
   const auto at = std::lower_bound(block.entries.begin(), block.entries.end(), wanted, better);
   if (at->risen) {
-    return bad("the entry has risen before");
+    return bad_rungs("the entry has risen before");
   }
   at->risen = true;
   ++block.risen;
@@ -136,7 +136,7 @@ Status StoppingRungs::open(std::span<const std::uint32_t> etas) {
 
 Status StoppingRungs::report(std::uint64_t rung, double value, bool& goes_on) {
   if (rung >= etas_.size()) {
-    return bad("there is no such rung");
+    return bad_rungs("there is no such rung");
   }
   const std::uint64_t count = ++counts_[rung];
   goes_on = false;
