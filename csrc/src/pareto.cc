@@ -56,20 +56,49 @@ std::size_t first_free(std::vector<Front>& fronts, Covers covers) {
   return rank;
 }
 
-// Whether a row of `front` is nowhere larger than p; the latest are the likeliest.
-bool covers(const std::vector<double>& front, const double* p, std::size_t m) {
-  for (const double* q = front.data() + front.size(); q != front.data();) {
-    q -= m;
-    std::size_t j = 0;
-    while (j < m && q[j] <= p[j]) {
-      ++j;
-    }
-    if (j == m) {
-      return true;
-    }
+template <std::size_t Width>
+constexpr auto at_most = [](const double* p, const double* q) {
+  bool all = true;
+  for (std::size_t j = 0; j < Width; ++j) {
+    all &= p[j] <= q[j];
   }
-  return false;
-}
+  return all;
+};
+
+// Rows of a front without their first coordinate. Of up to four coordinates those that cover no
+// more than a new row go; with more they are too few to be looked for.
+class Rows {
+ public:
+  // Whether a row is nowhere larger than p; the latest are the likeliest.
+  template <typename AtMost>
+  bool covers(const double* p, std::size_t width, AtMost within) const {
+    for (const double* q = rows_.data() + rows_.size(); q != rows_.data();) {
+      q -= width;
+      if (within(q, p)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  template <typename AtMost>
+  void add(const double* p, std::size_t width, AtMost within) {
+    if (width <= 4) {
+      double* kept = rows_.data();
+      const double* end = rows_.data() + rows_.size();
+      for (const double* q = rows_.data(); q != end; q += width) {
+        if (!within(p, q)) {
+          kept = std::copy_n(q, width, kept);
+        }
+      }
+      rows_.resize(static_cast<std::size_t>(kept - rows_.data()));
+    }
+    rows_.insert(rows_.end(), p, p + width);
+  }
+
+ private:
+  std::vector<double> rows_;
+};
 
 void rank_two(std::uint64_t n, const double* points, std::int64_t* out) {
   std::vector<double> least;  // of each front, the second coordinate of its last point
@@ -95,12 +124,14 @@ void rank_three(std::uint64_t n, const double* points, std::int64_t* out) {
   });
 }
 
-void rank_many(std::uint64_t n, std::size_t m, const double* points, std::int64_t* out) {
-  std::vector<std::vector<double>> fronts;  // rows without their first coordinate
+template <typename AtMost>
+void rank_many(std::uint64_t n, std::size_t m, const double* points, std::int64_t* out,
+               AtMost within) {
+  std::vector<Rows> fronts;
   rank_in_order(n, m, points, out, [&](const double* p) {
-    const std::size_t rank = first_free(
-        fronts, [=](const std::vector<double>& front) { return covers(front, p + 1, m - 1); });
-    fronts[rank].insert(fronts[rank].end(), p + 1, p + m);
+    const std::size_t rank =
+        first_free(fronts, [&](const Rows& front) { return front.covers(p + 1, m - 1, within); });
+    fronts[rank].add(p + 1, m - 1, within);
     return rank;
   });
 }
@@ -145,8 +176,16 @@ Status pareto_ranks(std::uint64_t n, std::size_t m, const double* points, std::i
     rank_two(n, points, out);
   } else if (m == 3) {
     rank_three(n, points, out);
+  } else if (m == 4) {
+    rank_many(n, m, points, out, at_most<3>);
+  } else if (m == 5) {
+    rank_many(n, m, points, out, at_most<4>);
+  } else if (m == 6) {
+    rank_many(n, m, points, out, at_most<5>);
   } else {
-    rank_many(n, m, points, out);
+    rank_many(n, m, points, out, [=](const double* p, const double* q) {
+      return std::equal(p, p + m - 1, q, [](double a, double b) { return a <= b; });
+    });
   }
   return {};
 }

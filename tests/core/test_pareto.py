@@ -81,7 +81,7 @@ def crowding_twin(points: Points, by: list[int]) -> list[float]:
 
 
 @many
-@given(st.integers(0, 60), st.integers(1, 6), st.integers(1, 9), st.integers(0, 2**32))
+@given(st.integers(0, 60), st.integers(1, 8), st.integers(1, 9), st.integers(0, 2**32))
 def test_ranks_equal_peeling(n: int, m: int, levels: int, seed: int) -> None:
     points = grid(n, m, levels, seed)
     assert ranks(points).tolist() == peeled(points)
