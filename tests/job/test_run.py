@@ -18,7 +18,7 @@ from nasturtium.job import Run, SearchConfig, export_run, run_search
 from nasturtium.job.folder import check_folder
 from nasturtium.study import Store
 
-TINY = {"trials": 4, "max_epochs": 2, "max_params": 4000, "seed": 5}
+TINY = {"trials": 8, "max_epochs": 2, "max_params": 4000, "seed": 5}
 
 
 def tiny(**changes: Any) -> SearchConfig:
@@ -94,7 +94,7 @@ def test_export_of_another_trial_is_trained_first(run: Run, tmp_path: Path) -> N
     with Store.open(run.folder / "study.db", "search") as store:
         source = (tmp_path / "other" / "model.py").read_text()
         assert store.trials()[other].arch in "".join(source.split())
-    with pytest.raises(UserError, match="trials 0 to 3"):
+    with pytest.raises(UserError, match="trials 0 to 7"):
         export_run(run.folder, format="source", trial=99, out=None)
 
 

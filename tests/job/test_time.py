@@ -10,7 +10,7 @@ import pytest
 from nasturtium.job import SearchConfig, run_search
 from nasturtium.study import Store
 
-SECONDS = 25.0
+SECONDS = 30.0
 
 
 @pytest.mark.parametrize("baselines", ["quick", "full"])

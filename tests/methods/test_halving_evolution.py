@@ -135,3 +135,22 @@ def test_parameters_are_checked():
     for wrong in ({"population": 0}, {"sample": 0}, {"explore": -0.1}, {"stop": -1.0}):
         with pytest.raises(MethodError, match=next(iter(wrong))):
             halving_evolution(nb201(), seed=0, **wrong)
+
+
+def test_known_designs_come_first_where_they_are_allowed():
+    space = nb201()
+    starts = space.sample(5, seed=77)
+    refused = starts[2].copy()
+
+    def allowed(codes):
+        return (codes != refused).any(axis=1)
+
+    context = {"seed": 7, "fidelities": LADDER, "allowed": allowed, "starts": starts}
+    search = halving_evolution(space, **context)
+    first = search.ask(6)
+    known = [p for p in first if p.origin == "known design"]
+    assert [p.arch.code.tolist() for p in known] == [starts[i].tolist() for i in (0, 1, 3, 4)]
+    assert first[:4] == known and first[4].origin == "random"
+    other = halving_evolution(space, **context)
+    other.load(search.state())
+    assert [p.arch for p in other.ask(3)] == [p.arch for p in search.ask(3)]

@@ -46,7 +46,7 @@ class Random:
             if (key := self.fresh.offered(code)) is not None:
                 return Draft(code, key, self.rung, "known design")
         code, key = self.fresh.random()
-        return Draft(code, key, self.rung, "random")
+        return Draft(code, key, self.rung, self.fresh.origin)
 
     def asked(self, trial: Trial) -> None:
         self.fresh.proposed(trial.key)

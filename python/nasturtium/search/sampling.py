@@ -86,6 +86,11 @@ class Fresh:
         self._blocked: set[str] = set()
         self._every: list[Found] | None = None
 
+    @property
+    def origin(self) -> str:
+        """Where a code of `random` comes from, in words."""
+        return "random" if self.choices == 1 else f"random, best of {self.choices}"
+
     def sync(self, history: History) -> None:
         """Take from a history what was proposed."""
         self._blocked = {t.key for t in history.trials if not (self.repeats and t.done)}
