@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import functools
 import importlib
 import math
 import time
@@ -116,9 +117,8 @@ def time_ranks(runs: int) -> list[Row]:
     for n in (1_000, 10_000, 100_000):
         points = spread(n, 2)
         by = ranks(points)
-        some.append(
-            row("crowding, 2 objectives", n, best(lambda p=points, b=by: crowding(p, b), runs))
-        )  # type: ignore[misc]
+        seconds = best(functools.partial(crowding, points, by), runs)
+        some.append(row("crowding, 2 objectives", n, seconds))
     return rows + with_exponents(some)
 
 
@@ -201,13 +201,13 @@ def time_trees(runs: int) -> list[Row]:
 def time_selection(runs: int) -> list[Row]:
     scores, n = np.random.default_rng(2).random(100), 1_000_000
     rows = []
-    for name, work in {
-        "tournaments of 10 of 100, with replacement":
-            lambda: tournament(scores, n, size=10, seed=1),
-        "tournaments of 10 of 100, without replacement":
-            lambda: tournament(scores, n, size=10, replace=False, seed=1),
-        "roulette over 100": lambda: roulette(scores, n, seed=1),
-    }.items():  # fmt: skip
+    drawn = functools.partial(tournament, scores, n, size=10, seed=1)
+    works: dict[str, Callable[[], Any]] = {
+        "tournaments of 10 of 100, with replacement": drawn,
+        "tournaments of 10 of 100, without replacement": functools.partial(drawn, replace=False),
+        "roulette over 100": functools.partial(roulette, scores, n, seed=1),
+    }
+    for name, work in works.items():
         assert len(np.unique(work())) > 10
         rows.append(row(name, n, best(work, runs)))
     codes = nb201().sample(n, seed=1)
