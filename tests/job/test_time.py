@@ -19,7 +19,7 @@ def test_a_run_with_a_clock(tmp_path: Path, baselines: str) -> None:
     run = run_search(config, folder=tmp_path / "run")
     result = json.loads((run.folder / "result.json").read_text())
     # On a machine that does nothing else it is within 1.2; tests may share theirs.
-    assert result["seconds"]["total"] < 2.0 * SECONDS
+    assert result["seconds"]["total"] < 2.5 * SECONDS
     with Store.open(run.folder / "study.db", "search") as store:
         trials = store.trials()
     assert all(set(trial.fidelity) == {"ms"} for trial in trials)

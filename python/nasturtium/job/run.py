@@ -203,14 +203,20 @@ class Job:
             space=self.task.space,
         )
         overhang = self.plan.overhang()
-        if over is not None and over(overhang):
+
+        def ends(ahead: float) -> bool:
+            # However short the time is, one result is waited for.
+            assert over is not None
+            return over(ahead) and any(trial.state == "told" for trial in study.trials())
+
+        if over is not None and ends(overhang):
             return
         study.run(
             training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device),
             workers=self.config.workers,
             trials=trials,
-            until=None if over is None else lambda: over(-overhang),
-            closing=None if over is None else lambda: over(overhang),
+            until=None if over is None else lambda: ends(-overhang),
+            closing=None if over is None else lambda: ends(overhang),
             on_event=self._listener(name, study, trials),
         )
 
