@@ -16,7 +16,7 @@ from nasturtium.errors import DataError
 from nasturtium.evaluators.augment import augment
 from nasturtium.evaluators.recipe import Recipe
 
-__all__ = ["Fit", "fit", "measure", "predict", "score_of"]
+__all__ = ["Fit", "fit", "measure", "predict", "score_of", "speed"]
 
 Progress: TypeAlias = Callable[[int, float | None], None]
 LOSS_WEIGHT = 1e-3
@@ -78,6 +78,18 @@ def fit(
         run.end(deadline, seconds)
         run.class_weights = None if class_weights is None else class_weights.to(run.device)
         return run.go(validation, stop, progress)
+
+
+def speed(
+    train: Callable[..., Fit], model: nn.Module, x: Tensor, y: Tensor, seconds: float
+) -> float:
+    """Epochs a second of `train(model, x, y, epochs=, deadline=)`, `fit` with the rest given.
+
+    Takes about `seconds`; what is done only once is left out, and `model` is changed.
+    """
+    train(model, x, y, epochs=1e-6)
+    done = train(model, x, y, epochs=1e6, deadline=time.monotonic() + seconds)
+    return done.epochs_done / done.seconds
 
 
 class _Run:
@@ -163,7 +175,7 @@ class _Run:
     def share(self) -> float:
         """How much of the training is over, 0 to 1."""
         shares = [(clock() - begun) / limit for clock, begun, limit in self.ends]
-        return max(self.step / (self.epochs * self.batches), *shares, 0.0)
+        return max([self.step / (self.epochs * self.batches), *shares])
 
     def run_epoch(self) -> float:
         """A pass over the data in batches of (nearly) equal size, or what is left of the time or

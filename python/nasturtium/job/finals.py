@@ -86,7 +86,7 @@ class FinalEvaluator:
     ) -> Result:
         import torch
 
-        from nasturtium.evaluators.trainer import fit
+        from nasturtium.evaluators.trainer import fit, speed
         from nasturtium.export import weights
 
         contestant = self.contestants[str(arch.values["network"])]
@@ -104,15 +104,13 @@ class FinalEvaluator:
             device=self.device,
         )
         if self.threads > 1:
+            few = slice(0, 8 * self.recipe.batch_size)
 
-            def speed(threads: int) -> float:
+            def quickness(threads: int) -> float:
                 torch.set_num_threads(threads)
-                copied, few = copy.deepcopy(module), slice(0, 8 * self.recipe.batch_size)
-                train(copied, x[few], y[few], epochs=0.1)  # what is done only once
-                ends = time.monotonic() + TIMED_SECONDS
-                return train(copied, x[few], y[few], epochs=1e6, deadline=ends).epochs_done
+                return speed(train, copy.deepcopy(module), x[few], y[few], TIMED_SECONDS)
 
-            torch.set_num_threads(max((1, self.threads), key=speed))
+            torch.set_num_threads(max((1, self.threads), key=quickness))
         done = train(
             module,
             x,

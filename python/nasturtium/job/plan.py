@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -183,7 +182,7 @@ def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: st
     """Milliseconds of a training step of each network, in one of two processes side by side."""
     import torch
 
-    from nasturtium.evaluators.trainer import fit
+    from nasturtium.evaluators.trainer import fit, speed
     from nasturtium.networks import module
     from nasturtium.networks.preprocess import as_tensors
 
@@ -202,10 +201,8 @@ def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: st
     found = []
     batches = math.ceil(len(rows) / recipe.batch_size)
     for net in nets:
-        model = module(net)
-        train(model, x, y, epochs=1 / batches)  # what is done only once
-        done = train(model, x, y, epochs=1e6, deadline=time.monotonic() + TIMED_SECONDS)
-        found.append(1e3 * CONTENTION * done.seconds / (done.epochs_done * batches))
+        epochs = speed(train, module(net), x, y, TIMED_SECONDS)
+        found.append(1e3 * CONTENTION / (epochs * batches))
     torch.set_num_threads(threads)
     return found
 

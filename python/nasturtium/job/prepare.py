@@ -113,6 +113,7 @@ class Limited:
         self._task = task
         self._latency = latency
         self._costs: dict[bytes, Cost] = {}
+        self._times: dict[str, dict[bytes, float]] = {}
 
     def params(self, codes: Codes) -> Floats:
         return np.array([self._cost(code).params for code in codes], dtype=np.float64)
@@ -127,7 +128,7 @@ class Limited:
         is then how much a network holds and computes for its time.
         """
         pace = plan.pace()
-        steps = None if pace is None else self._predicted(pace.predict)
+        steps = None if pace is None else self._predicted("--time", pace.predict)
 
         def score(codes: Codes) -> Floats:
             size = np.log(self.params(codes)) + np.log(self.macs(codes))
@@ -135,9 +136,9 @@ class Limited:
 
         return score
 
-    def _predicted(self, predict: Callable[[Net], float]) -> Callable[[Codes], Floats]:
-        """`predict` of networks as a measure of codes that asks once for each."""
-        known: dict[bytes, float] = {}
+    def _predicted(self, option: str, predict: Callable[[Net], float]) -> Callable[[Codes], Floats]:
+        """The `predict` of an option as a measure of codes, asked once for each code of the run."""
+        known = self._times.setdefault(option, {})
 
         def measure(codes: Codes) -> Floats:
             for code in codes:
@@ -161,10 +162,10 @@ class Limited:
             found.append(Limit(self.macs, config.max_macs, "multiply-adds", "--max-macs"))
         pace = None if plan is None else plan.pace()
         if plan is not None and plan.max_step_ms is not None and pace is not None:
-            measure = self._predicted(pace.predict)
+            measure = self._predicted("--time", pace.predict)
             found.append(Limit(measure, plan.max_step_ms, "ms a training step", "--time"))
         if config.max_latency_ms is not None and self._latency is not None:
-            measure = self._predicted(self._latency.upper)
+            measure = self._predicted("--max-latency", self._latency.upper)
             found.append(Limit(measure, config.max_latency_ms, "ms", "--max-latency"))
         return Limits(tuple(found))
 

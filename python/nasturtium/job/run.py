@@ -203,13 +203,17 @@ class Job:
             space=self.task.space,
         )
         overhang = self.plan.overhang()
+        waited = False
 
         def ends(ahead: float) -> bool:
             # However short the time is, one result is waited for.
-            assert over is not None
-            return over(ahead) and any(trial.state == "told" for trial in study.trials())
+            nonlocal waited
+            if over is None or not over(ahead):
+                return False
+            waited = waited or any(trial.state == "told" for trial in study.trials())
+            return waited
 
-        if over is not None and ends(overhang):
+        if ends(overhang):
             return
         study.run(
             training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device),
