@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from timing import RUNS, best
 
 from nasturtium.bookkeeping import (
     ParetoArchive,
@@ -39,7 +40,6 @@ from nasturtium.bookkeeping import (
 from nasturtium.machine import measured_with
 from nasturtium.spaces import nb201
 
-RUNS = 7
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
 
@@ -49,17 +49,6 @@ def peer() -> Any:
         return importlib.import_module("moocore")
     except ImportError:
         return None
-
-
-def best(
-    work: Callable[[], object], runs: int, clock: Callable[[], float] = time.thread_time
-) -> float:
-    seconds = []
-    for _ in range(runs):
-        begin = clock()
-        work()
-        seconds.append(clock() - begin)
-    return min(seconds)
 
 
 def row(name: str, items: int, ours: float, theirs: float | None = None, **more: Any) -> Row:

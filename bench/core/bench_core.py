@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import argparse
 import csv
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from timing import best
 
 from nasturtium.encodings import one_hot
 from nasturtium.machine import measured_with
 from nasturtium.spaces import Choice, Graph, Space, image_cell, nb201, residual_mlp
 
 N = 1_000_000
-RUNS = 7
 LIMIT = 0.1  # seconds for a million NAS-Bench-201 codes
 
 Row = dict[str, str | int | float]
@@ -37,15 +35,6 @@ def own_space() -> Space:
     graph = graph.edge("in", "mid", a).edge("mid", "out", b)
     graph = graph.edge("in", "out", c, when={"depth": 2})
     return Space("own", [width, depth, a, b, c], graph)
-
-
-def best(work: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(RUNS):
-        begin = time.thread_time()
-        work()
-        seconds.append(time.thread_time() - begin)
-    return min(seconds)
 
 
 def check(space: Space) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from timing import best
 
 from nasturtium.keymap import KeyMap
 from nasturtium.machine import measured_with
@@ -25,18 +26,8 @@ from nasturtium.spaces import nb101
 
 N = 1_000_000
 FEW = 10_000
-RUNS = 7
 
 Row = dict[str, str | float]
-
-
-def best(work: Callable[[], object]) -> float:
-    seconds = []
-    for _ in range(RUNS):
-        begin = time.thread_time()
-        work()
-        seconds.append(time.thread_time() - begin)
-    return min(seconds)
 
 
 def first_uses() -> list[Row]:

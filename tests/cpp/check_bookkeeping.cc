@@ -10,16 +10,9 @@
 #include "nasturtium/population.hpp"
 #include "nasturtium/rungs.hpp"
 #include "nasturtium/select.hpp"
+#include "require.hpp"
 
 namespace nst = nasturtium;
-
-#define REQUIRE(condition)                                                       \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition); \
-      return false;                                                              \
-    }                                                                            \
-  } while (false)
 
 namespace {
 

@@ -13,20 +13,13 @@
 #include "nasturtium/moves.hpp"
 #include "nasturtium/rng.hpp"
 #include "nasturtium/space.hpp"
+#include "require.hpp"
 
 namespace nst = nasturtium;
 
 // Random123's known answer for philox4x32-10 of zeros.
 static_assert(nst::philox({0, 0, 0, 0}, {0, 0}) ==
               nst::PhiloxCounter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-
-#define REQUIRE(condition)                                                       \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition); \
-      return false;                                                              \
-    }                                                                            \
-  } while (false)
 
 namespace {
 

@@ -13,16 +13,9 @@
 #include "nasturtium/key_map.hpp"
 #include "nasturtium/nb101.hpp"
 #include "nasturtium/rng.hpp"
+#include "require.hpp"
 
 namespace nst = nasturtium;
-
-#define REQUIRE(condition)                                                       \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition); \
-      return false;                                                              \
-    }                                                                            \
-  } while (false)
 
 namespace {
 

@@ -24,17 +24,10 @@
 #include "nasturtium/moves.hpp"
 #include "nasturtium/space.hpp"
 #include "nasturtium/state.hpp"
+#include "require.hpp"
 
 namespace nst = nasturtium;
 using mutator::bytes_of;
-
-#define REQUIRE(condition)                                                       \
-  do {                                                                           \
-    if (!(condition)) {                                                          \
-      std::fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #condition); \
-      return false;                                                              \
-    }                                                                            \
-  } while (false)
 
 namespace {
 
