@@ -82,6 +82,19 @@ def test_each_baseline_has_its_sentence(make_classification: Make) -> None:
     ]
 
 
+def test_a_baseline_that_was_trained_for_less_is_said_to_be(make_classification: Make) -> None:
+    entry = {"name": "residual", "title": "residual network", "test_accuracy": 0.9}
+    entry |= {"difference": 0.094, "mcnemar_p": 1e-5, "epochs": 1}
+    ((kind, text),) = verdict(make_classification(3, epochs=40, baselines=[entry])).sentences
+    assert kind == "better"
+    assert text.startswith(
+        "It beats residual network as trained here, for 1 epoch where the found network had 40 ("
+    )
+    entry["epochs"] = 20
+    ((kind, text),) = verdict(make_classification(3, epochs=40, baselines=[entry])).sentences
+    assert text.startswith("It beats residual network (")
+
+
 def test_a_loss_is_called_one(make_regression: Make) -> None:
     ((kind, text),) = verdict(make_regression()).sentences
     assert kind == "worse"

@@ -14,6 +14,7 @@ from nasturtium.job.score import Predictions, compare, metric_value, test_scores
 from nasturtium.job.select import budget_of, expected_best, spent_on
 from nasturtium.networks import cost
 from nasturtium.report.data import fidelity_text, net_to_json
+from nasturtium.report.verdict import handicap
 from nasturtium.rng import derive
 from nasturtium.study import TrialRecord
 from nasturtium.version import version
@@ -55,7 +56,7 @@ def result_of(
         result |= test_scores(task.kind, y, predictions["found"], seed=seed)
         result["test_metric"] = metric_value(task.metric, y, predictions["found"])
         result["baselines"] = [
-            _baseline(job, contestants.get(name), name, y, predictions, seed)
+            _baseline(job, contestants.get(name), name, y, predictions, result["epochs"], seed)
             for name in predictions
             if name != "found"
         ]
@@ -86,6 +87,7 @@ def _baseline(
     name: str,
     y: npt.NDArray[Any],
     predictions: dict[str, Predictions],
+    found_epochs: int,
     seed: int,
 ) -> dict[str, Any]:
     task = job.task
@@ -98,11 +100,13 @@ def _baseline(
     entry |= test_scores(task.kind, y, predictions[name], seed=seed)
     entry["test_metric"] = metric_value(task.metric, y, predictions[name])
     entry |= compare(task.kind, y, predictions["found"], predictions[name], seed=seed)
-    entry["verdict"] = verdict(entry["title"], entry)
+    epochs = None if contestant is None else contestant.epochs
+    handicapped = entry["title"] + handicap(epochs, found_epochs)
+    entry["verdict"] = verdict(handicapped, entry)
     if contestant is None:
         entry["seconds"] = job.seconds.get("gradient_boosting")
         return entry
-    entry["epochs"] = contestant.epochs
+    entry["epochs"] = epochs
     if contestant.net is not None:
         spent = cost(contestant.net)
         entry |= {"params": spent.params, "macs": spent.macs}

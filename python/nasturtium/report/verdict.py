@@ -176,6 +176,7 @@ def _sentence(
     params: float | None,
 ) -> str:  # fmt: skip
     name, value = title(entry), finite(entry.get(data.metric))
+    name += handicap(finite(entry.get("epochs")), data.number("epochs"))
     p = finite(entry.get("mcnemar_p"))
     if kind == "unmeasured" or value is None or difference is None:
         estimate = "" if value is None else f", estimated at {_value(data, value)}"
@@ -197,6 +198,19 @@ def _sentence(
     if kind == "worse":
         return f"It does not beat {name}, which is better ({how}){ratio}."
     return f"It does not beat {name}: the two cannot be told apart ({how}){ratio}."
+
+
+def handicap(epochs: float | None, mine: float | None) -> str:
+    """What must be said with the name of a baseline that was trained for far fewer epochs.
+
+    >>> handicap(2, 43)
+    ' as trained here, for 2 epochs where the found network had 43'
+    >>> handicap(30, 43)
+    ''
+    """
+    if not epochs or not mine or 2 * epochs >= mine:
+        return ""
+    return f" as trained here, for {amount('epochs', epochs)} where the found network had {mine:,.0f}"
 
 
 def _ratio(mine: float | None, other: float | None) -> str:
