@@ -12,15 +12,15 @@ STAGES = (1, 2, 3, 4)
 WIDTHS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 40, 48, 64)
 PAIRS = tuple((source, target) for target in range(1, NODES) for source in range(target))
 # One residual cell a stage; a search may begin with these, as wide as its limits allow. Stages, the
-# stem's stride, the reduction, the head, the cell.
+# stem's stride, the reduction, the attention, the head, the cell.
 _SKIP = {"edge_1_0": "skip", "edge_3_1": "skip"}
 _CONV = {**_SKIP, "edge_3_0": "conv_3x3"}
 _SEPARABLE = {"edge_1_0": "sep_3x3", "edge_3_1": "sep_3x3", "edge_2_0": "skip", "edge_3_2": "skip"}
 DESIGNS = (
-    (3, 2, "max_pool", "max", _CONV),
-    (2, 1, "max_pool", "max", _CONV),
-    (3, 2, "avg_pool", "mean", _SEPARABLE),
-    (2, 1, "avg_pool", "mean", _SEPARABLE),
+    (3, 2, "max_pool", "se", "max", _CONV),
+    (2, 1, "max_pool", "none", "max", _CONV),
+    (3, 2, "avg_pool", "none", "mean", _SEPARABLE),
+    (2, 1, "avg_pool", "none", "mean", _SEPARABLE),
 )
 
 
@@ -86,12 +86,18 @@ def image_cell() -> Space:
 
 
 def _design(
-    width: int, stages: int, stem: int, reduction: str, head: str, cell: dict[str, str]
+    width: int,
+    stages: int,
+    stem: int,
+    reduction: str,
+    attention: str,
+    head: str,
+    cell: dict[str, str],
 ) -> str:
     """The text form of one of `DESIGNS` with so many channels."""
     values: dict[str, object] = {"width": width, "stages": stages, "growth": 1.5}
     values |= {f"depth_{i}": 1 for i in range(1, stages + 1)}
-    values |= {"stem_stride": stem, "reduction": reduction, "attention": "none"}
+    values |= {"stem_stride": stem, "reduction": reduction, "attention": attention}
     values |= {"activation": "relu", "head": head}
     values |= {edge_name(*pair): cell.get(edge_name(*pair), "none") for pair in PAIRS}
     return "image_cell:" + ",".join(f"{name}={value}" for name, value in values.items())
