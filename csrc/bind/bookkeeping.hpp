@@ -1,10 +1,15 @@
 #pragma once
 
+#include <memory>
 #include <mutex>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "common.hpp"
+#include "nasturtium/book_state.hpp"
 
 // What the bindings of the bookkeeping of a search share.
 namespace nasturtium::bind::books {
@@ -54,5 +59,23 @@ class Guarded {
   std::mutex mutex_;
   T value_;
 };
+
+template <typename T>
+py::bytes state_of(Guarded<T>& value) {
+  std::vector<std::uint8_t> state;
+  value.run([&](T& v) { return save_state(v, state); });
+  return {reinterpret_cast<const char*>(state.data()), state.size()};
+}
+
+// What a state was taken from; `made` is any value of the type.
+template <typename T>
+std::unique_ptr<Guarded<T>> from_state(const py::bytes& state, T made) {
+  const std::string_view view = state;
+  const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(view.data()),
+                                            view.size());
+  auto value = std::make_unique<Guarded<T>>(std::move(made));
+  value->run([&](T& v) { return load_state(bytes, v); });
+  return value;
+}
 
 }  // namespace nasturtium::bind::books

@@ -61,8 +61,10 @@ void run(F work) {
 
 void bind_mcts(py::module_& m);
 void bind_pareto(py::module_& m);
+void bind_population(py::module_& m);
 void bind_rungs(py::module_& m);
 void bind_select(py::module_& m);
+void bind_simulate(py::module_& m);
 void bind_space(py::module_& m);
 void bind_state(py::module_& m);
 void bind_nb101(py::module_& m);

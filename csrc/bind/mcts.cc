@@ -24,11 +24,19 @@ TreeRule tree_rule(bool puct, double c, double first_play, double pending, doubl
           max_slots};
 }
 
+using Classes = std::optional<Array<std::uint32_t>>;
+
+std::span<const std::uint32_t> span_of_classes(const Classes& classes) {
+  return classes ? std::span(classes->data(), static_cast<std::size_t>(classes->size()))
+                 : std::span<const std::uint32_t>();
+}
+
 std::unique_ptr<GuardedTree> make_tree(const std::vector<std::uint32_t>& branching,
                                        const TreeRule& rule, std::uint64_t seed,
-                                       std::uint32_t stream) {
+                                       std::uint32_t stream, const Classes& classes) {
   auto tree = std::make_unique<GuardedTree>();
-  tree->run([&](Tree& t) { return t.open(branching, rule, {seed, stream}); });
+  const std::span<const std::uint32_t> numbers = span_of_classes(classes);
+  tree->run([&](Tree& t) { return t.open(branching, rule, {seed, stream}, numbers); });
   return tree;
 }
 
@@ -119,11 +127,14 @@ std::unique_ptr<GuardedTree> tree_root_parallel(const Array<double>& table,
                                                 const std::vector<std::uint32_t>& branching,
                                                 const TreeRule& rule, std::uint64_t seed,
                                                 std::uint32_t stream, std::uint32_t trees,
-                                                std::uint64_t simulations, unsigned threads) {
+                                                std::uint64_t simulations, unsigned threads,
+                                                const Classes& classes) {
   auto tree = std::make_unique<GuardedTree>();
   const std::span<const double> values(table.data(), static_cast<std::size_t>(table.size()));
+  const std::span<const std::uint32_t> numbers = span_of_classes(classes);
   tree->run([&](Tree& t) {
-    return root_parallel(values, branching, rule, {seed, stream}, trees, simulations, threads, t);
+    return root_parallel(values, branching, rule, {seed, stream}, trees, simulations, threads, t,
+                         numbers);
   });
   return tree;
 }
@@ -138,7 +149,8 @@ void bind_mcts(py::module_& m) {
       .def(py::init(&books::tree_rule), "puct"_a, "c"_a, "first_play"_a, "pending"_a,
            "widen_factor"_a, "widen_exponent"_a, "max_slots"_a);
   py::class_<GuardedTree>(m, "Tree")
-      .def(py::init(&books::make_tree), "branching"_a, "rule"_a, "seed"_a, "stream"_a)
+      .def(py::init(&books::make_tree), "branching"_a, "rule"_a, "seed"_a, "stream"_a,
+           "classes"_a.noconvert())
       .def("run", &books::tree_run, "table"_a.noconvert(), "simulations"_a, "leaves"_a.noconvert())
       .def("select", &books::tree_select, "codes"_a.noconvert(), "lengths"_a.noconvert(),
            "tickets"_a.noconvert())
@@ -148,6 +160,26 @@ void bind_mcts(py::module_& m) {
       .def("children", &books::tree_children, "path"_a.noconvert())
       .def("merge", &books::tree_merge, "other"_a)
       .def("best_path", &books::tree_best_path)
+      .def("state", &books::state_of<Tree>)
+      .def_static(
+          "load", [](const py::bytes& state) { return books::from_state(state, Tree()); },
+          "state"_a)
+      .def_property_readonly(
+          "branching",
+          [](GuardedTree& tree) { return tree.read([](Tree& t) { return t.branching(); }); })
+      .def("classes",
+           [](GuardedTree& tree) {
+             const auto all = tree.read([](Tree& t) { return t.classes(); });
+             return Array<std::uint32_t>(static_cast<py::ssize_t>(all.size()), all.data());
+           })
+      .def_property_readonly("rule",
+                             [](GuardedTree& tree) {
+                               const TreeRule rule = tree.read([](Tree& t) { return t.rule(); });
+                               return py::make_tuple(rule.formula == TreeRule::Formula::puct,
+                                                     rule.c, rule.first_play, rule.pending,
+                                                     rule.widen_factor, rule.widen_exponent,
+                                                     rule.max_slots);
+                             })
       .def_property_readonly(
           "visits", [](GuardedTree& tree) { return tree.read([](Tree& t) { return t.visits(); }); })
       .def_property_readonly(
@@ -158,7 +190,7 @@ void bind_mcts(py::module_& m) {
       .def_property_readonly(
           "bytes", [](GuardedTree& tree) { return tree.read([](Tree& t) { return t.bytes(); }); });
   m.def("root_parallel", &books::tree_root_parallel, "table"_a.noconvert(), "branching"_a, "rule"_a,
-        "seed"_a, "stream"_a, "trees"_a, "simulations"_a, "threads"_a);
+        "seed"_a, "stream"_a, "trees"_a, "simulations"_a, "threads"_a, "classes"_a.noconvert());
 }
 
 }  // namespace nasturtium::bind

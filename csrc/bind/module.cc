@@ -48,8 +48,10 @@ PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = NASTURTIUM_VERSION;
   nasturtium::bind::bind_mcts(m);
   nasturtium::bind::bind_pareto(m);
+  nasturtium::bind::bind_population(m);
   nasturtium::bind::bind_rungs(m);
   nasturtium::bind::bind_select(m);
+  nasturtium::bind::bind_simulate(m);
   nasturtium::bind::bind_space(m);
   nasturtium::bind::bind_state(m);
   nasturtium::bind::bind_nb101(m);

@@ -3,8 +3,12 @@
 #include <cstring>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "common.hpp"
+#include "nasturtium/book_state.hpp"
 #include "nasturtium/key_map.hpp"
 
 namespace nasturtium::bind {
@@ -152,6 +156,26 @@ class SharedKeyMap {
     return map_.bytes();
   }
 
+  py::bytes state() const {
+    std::vector<std::uint8_t> bytes;
+    run([&] {
+      const std::shared_lock lock(mutex_);
+      return save_state(map_, bytes);
+    });
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
+
+  void load(const py::bytes& state) {
+    const std::string_view view = state;
+    const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(view.data()),
+                                              view.size());
+    run([&] {
+      const std::unique_lock lock(mutex_);
+      return map_.size() == 0 ? load_state(bytes, map_)
+                              : Status::fail(Code::limit, 0, "the map holds keys");
+    });
+  }
+
   Words keys() const {
     const std::shared_lock lock(mutex_);
     Words out({static_cast<py::ssize_t>(map_.size()), py::ssize_t{2}});
@@ -175,6 +199,8 @@ void bind_key_map(py::module_& m) {
            "fresh"_a.noconvert())
       .def("find", &SharedKeyMap::find, "keys"_a.noconvert(), "numbers"_a.noconvert(), "threads"_a)
       .def("keys", &SharedKeyMap::keys)
+      .def("state", &SharedKeyMap::state)
+      .def("load", &SharedKeyMap::load, "state"_a)
       .def_property_readonly("size", &SharedKeyMap::size)
       .def_property_readonly("bytes", &SharedKeyMap::bytes);
 }

@@ -17,6 +17,8 @@ void accept(const Status& status) {
       return;
     case Code::row:
       refuse("row " + std::to_string(status.where) + ": " + status.reason);
+    case Code::state:
+      refuse("state, byte " + std::to_string(status.where) + ": " + status.reason);
     default:
       refuse(status.reason);
   }

@@ -128,10 +128,17 @@ void bind_rungs(py::module_& m) {
       .def("add", &rungs_add, "rung"_a, "number"_a, "rank"_a)
       .def("next", &rungs_next, "every"_a)
       .def("promote", &rungs_promote, "number"_a, "rung"_a)
-      .def("counts", &rungs_counts);
+      .def("counts", &rungs_counts)
+      .def("state", &state_of<Rungs>)
+      .def_static(
+          "load", [](const py::bytes& state) { return from_state(state, Rungs()); }, "state"_a);
   py::class_<GuardedStopping>(m, "StoppingRungs")
       .def(py::init(&make_stopping), "etas"_a)
-      .def("report", &stopping_report, "rung"_a, "value"_a);
+      .def("report", &stopping_report, "rung"_a, "value"_a)
+      .def("state", &state_of<StoppingRungs>)
+      .def_static(
+          "load", [](const py::bytes& state) { return from_state(state, StoppingRungs()); },
+          "state"_a);
   py::class_<GuardedHalving>(m, "Halving")
       .def(py::init(&make_halving), "sizes"_a)
       .def("next", &halving_next)
@@ -142,12 +149,23 @@ void bind_rungs(py::module_& m) {
           },
           "number"_a, "value"_a)
       .def("best", &halving_best)
+      .def("state", &state_of<Halving>)
+      .def_static(
+          "load", [](const py::bytes& state) { return from_state(state, Halving()); }, "state"_a)
       .def_property_readonly("done", [](GuardedHalving& halving) {
         return halving.read([](Halving& h) { return h.done(); });
       });
   py::class_<GuardedHyperband>(m, "Hyperband")
       .def(py::init(&make_hyperband), "resource"_a, "eta"_a)
       .def("next", &hyperband_next)
+      .def("state", &state_of<Hyperband>)
+      .def_static(
+          "load", [](const py::bytes& state) { return from_state(state, Hyperband()); }, "state"_a)
+      .def_property_readonly(
+          "resource",
+          [](GuardedHyperband& hyperband) {
+            return hyperband.read([](Hyperband& h) { return std::pair(h.resource(), h.eta()); });
+          })
       .def(
           "tell",
           [](GuardedHyperband& hyperband, std::uint64_t number, double value) {

@@ -106,7 +106,7 @@ py::tuple archive_members(GuardedArchive& archive) {
                         Array<double>({n, static_cast<py::ssize_t>(m)}, points.data()));
 }
 
-void bind_population(py::module_& m) {
+void bind_queues(py::module_& m) {
   using namespace py::literals;
   py::class_<GuardedQueue>(m, "AgeingQueue")
       .def(py::init([](std::uint64_t size) {
@@ -115,6 +115,14 @@ void bind_population(py::module_& m) {
            "size"_a)
       .def("born", &queue_born, "individual"_a)
       .def("members", &queue_members)
+      .def("state", &state_of<AgeingQueue>)
+      .def_static(
+          "load", [](const py::bytes& state) { return from_state(state, AgeingQueue(1)); },
+          "state"_a)
+      .def_property_readonly("capacity",
+                             [](GuardedQueue& queue) {
+                               return queue.read([](AgeingQueue& q) { return q.capacity(); });
+                             })
       .def("__len__",
            [](GuardedQueue& queue) { return queue.read([](AgeingQueue& q) { return q.size(); }); });
   py::class_<GuardedArchive>(m, "ParetoArchive")
@@ -124,6 +132,14 @@ void bind_population(py::module_& m) {
            "objectives"_a)
       .def("add", &archive_add, "points"_a.noconvert(), "ids"_a.noconvert(), "kept"_a.noconvert())
       .def("members", &archive_members)
+      .def("state", &state_of<ParetoArchive>)
+      .def_static(
+          "load", [](const py::bytes& state) { return from_state(state, ParetoArchive(1)); },
+          "state"_a)
+      .def_property_readonly("objectives",
+                             [](GuardedArchive& archive) {
+                               return archive.read([](ParetoArchive& a) { return a.objectives(); });
+                             })
       .def("__len__",
            [](GuardedArchive& archive) {
              return archive.read([](ParetoArchive& a) { return a.ids().size(); });
@@ -147,7 +163,7 @@ void bind_select(py::module_& m) {
   m.def("truncation", &books::truncation, "scores"_a.noconvert(), "out"_a.noconvert(), "keep"_a,
         "seed"_a, "stream"_a, "start"_a, "threads"_a);
   m.def("best_rows", &books::best_rows, "scores"_a.noconvert(), "out"_a.noconvert());
-  books::bind_population(m);
+  books::bind_queues(m);
 }
 
 }  // namespace nasturtium::bind

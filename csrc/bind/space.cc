@@ -1,5 +1,6 @@
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -72,6 +73,21 @@ class Program {
   Codes enumerate(std::uint64_t total) const {
     return collect(
         [&](std::vector<std::uint8_t>& out) { return nasturtium::enumerate(space_, total, out); });
+  }
+
+  // Codes, and the digits to go on from, or None.
+  py::tuple enumerate_range(const std::optional<Codes>& from, const std::optional<Codes>& to,
+                            std::uint64_t most) const {
+    const std::uint8_t* begin = from ? one(*from) : nullptr;
+    const std::uint8_t* end = to ? one(*to) : nullptr;
+    std::vector<std::uint8_t> next;
+    Codes found = collect([&](std::vector<std::uint8_t>& out) {
+      return nasturtium::enumerate_range(space_, begin, end, most, out, next);
+    });
+    if (next.empty()) {
+      return py::make_tuple(found, py::none());
+    }
+    return py::make_tuple(found, Codes(static_cast<py::ssize_t>(next.size()), next.data()));
   }
 
   void check(const Codes& code) const {
@@ -213,6 +229,8 @@ void bind_program(py::module_& m) {
            "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a, "threads"_a)
       .def("neighbors", &Program::neighbors, "code"_a.noconvert())
       .def("enumerate", &Program::enumerate, "total"_a)
+      .def("enumerate_range", &Program::enumerate_range, "begin"_a.noconvert(), "end"_a.noconvert(),
+           "most"_a)
       .def("check", &Program::check, "code"_a.noconvert())
       .def("valid", &Program::valid, "codes"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
       .def("active", &Program::active, "codes"_a.noconvert(), "out"_a.noconvert(), "threads"_a)

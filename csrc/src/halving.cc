@@ -108,6 +108,8 @@ Status Hyperband::open(std::uint64_t resource, std::uint64_t eta) {
   if (Status s = hyperband_brackets(resource, eta, brackets_); !s.ok()) {
     return s;
   }
+  resource_ = resource;
+  eta_ = eta;
   states_.assign(brackets_.size(), Halving());
   firsts_.clear();
   std::uint64_t first = 0;

@@ -3,25 +3,30 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <optional>
 #include <string>
 
 #include "bytes.hpp"
 #include "nasturtium/function.hpp"
 #include "nasturtium/moves.hpp"
 #include "nasturtium/parallel.hpp"
+#include "string_form.hpp"
 
 namespace nasturtium {
 namespace {
 
 constexpr std::uint64_t kKeyGrain = 256;
-constexpr std::size_t kMaxString = std::size_t{1} << 16;
 constexpr std::uint64_t kInputMark = 0xD1B54A32D192ED03ull;
 constexpr std::uint64_t kOutputMark = 0xAEF17502108EF2D9ull;
 
 class KeyMaker {
  public:
   KeyMaker(const Space& space, Convention convention)
-      : space_(space), convention_(convention), active_(space.width()) {}
+      : space_(space), convention_(convention), active_(space.width()) {
+    if (convention == Convention::string || convention == Convention::string_skip) {
+      strings_.emplace(space, convention == Convention::string);
+    }
+  }
 
   Status make(std::uint64_t row, const std::uint8_t* code, std::uint64_t out[2]);
 
@@ -29,11 +34,11 @@ class KeyMaker {
   Status graph_words(const std::uint8_t* code);
   void pruned_words();
   void digraph_of_nodes();
-  Status string_of(const std::uint8_t* code, std::string& text) const;
 
   const Space& space_;
   Convention convention_;
   std::vector<std::uint8_t> active_;
+  std::optional<StringForm> strings_;
   std::vector<std::uint64_t> words_, form_;
   LiveGraph graph_;
   Digraph digraph_;
@@ -50,14 +55,13 @@ Status KeyMaker::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t
     for (std::size_t i = 0; i < space_.width(); ++i) {
       words_.push_back(active_[i] ? space_.decisions[i].options[code[i]].hash : 0);
     }
-  } else if (convention_ == Convention::string || convention_ == Convention::string_skip) {
-    std::string text;
-    if (Status s = string_of(code, text); !s.ok()) {
+  } else if (strings_) {
+    std::uint64_t hashes[2];
+    if (Status s = strings_->hash(code, hashes); !s.ok()) {
       s.where = row;
       return s;
     }
-    words_.push_back(hash_text(text, 1));
-    words_.push_back(hash_text(text, 2));
+    words_.insert(words_.end(), hashes, hashes + 2);
   } else {
     Status s = graph_words(code);
     if (!s.ok()) {
@@ -126,46 +130,6 @@ void KeyMaker::digraph_of_nodes() {
   for (const LiveEdge& edge : graph_.edges) {
     digraph_.add_edge(place[edge.src], place[edge.dst], edge.op.hash);
   }
-}
-
-// The authors' rule: a node's string is the sorted, '+'-joined list of "(input)@operation"; a skip
-// is its input's string, and with the rule on zeros '#' stands for a zero operation or input. The
-// order is that of the strings, a skipped sum is sorted as one string, and '#' stays in sums.
-Status KeyMaker::string_of(const std::uint8_t* code, std::string& text) const {
-  const bool zeros = convention_ == Convention::string;
-  std::vector<std::string> strings(space_.nodes.size());
-  strings[0].push_back('0');  // assigning a literal trips a false -Wrestrict of gcc 12
-  std::vector<std::string> terms;
-  for (std::size_t v = 1; v < space_.nodes.size(); ++v) {
-    terms.clear();
-    for (const Edge& edge : space_.edges) {
-      if (edge.dst != v) {
-        continue;
-      }
-      const LabelPart& part = edge.label[0];
-      const Token& op = part.decision < 0
-                            ? part.constant
-                            : space_.decisions[static_cast<std::size_t>(part.decision)]
-                                  .options[code[static_cast<std::size_t>(part.decision)]];
-      const std::string& input = strings[edge.src];
-      if (zeros && (op.kind == Kind::zero || input == "#")) {
-        terms.push_back("#");
-      } else if (op.kind == Kind::identity) {
-        terms.push_back(input);
-      } else {
-        terms.push_back("(" + input + ")@" + op.text);
-      }
-    }
-    std::sort(terms.begin(), terms.end());
-    for (std::size_t i = 0; i < terms.size(); ++i) {
-      strings[v] += (i == 0 ? "" : "+") + terms[i];
-    }
-    if (strings[v].size() > kMaxString) {
-      return Status::fail(Code::limit, 0, "the string of a node is longer than 64 KiB");
-    }
-  }
-  text = std::move(strings.back());
-  return {};
 }
 
 class Murmur {

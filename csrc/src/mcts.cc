@@ -70,7 +70,8 @@ Status check_rule(const TreeRule& rule) {
 
 }  // namespace
 
-Status Tree::open(std::span<const std::uint32_t> branching, const TreeRule& rule, RandomKey key) {
+Status Tree::open(std::span<const std::uint32_t> branching, const TreeRule& rule, RandomKey key,
+                  std::span<const std::uint32_t> classes) {
   if (Status s = check_rule(rule); !s.ok()) {
     return s;
   }
@@ -97,13 +98,13 @@ Status Tree::open(std::span<const std::uint32_t> branching, const TreeRule& rule
   rule_ = rule;
   rule_.max_slots = std::min<std::uint64_t>(rule.max_slots, 0xFFFFFFFF);
   key_ = key;
-  plain_ = rule.formula == TreeRule::Formula::uct && rule.widen_factor == 0;
+  plain_ = rule.formula == TreeRule::Formula::uct && rule.widen_factor == 0 && classes.empty();
   inverse_roots_ = roots().inverse.data();
   roots_of_logs_ = roots().log.data();
   path_.resize(branching.size() + 1);
   slots_.resize(1);
   priors_.resize(rule.formula == TreeRule::Formula::puct ? 1 : 0);
-  return {};
+  return classes.empty() ? Status{} : find_positions(classes);
 }
 
 inline double Tree::inverse_root(std::uint32_t n) const {
@@ -119,7 +120,12 @@ inline double Tree::root_of_log(std::uint32_t n) const {
                         (n >> shift) - kHalf];
 }
 
-bool Tree::grow(std::uint32_t at, std::size_t depth) {
+bool Tree::grow(std::uint32_t at, std::size_t depth, std::uint32_t position) {
+  std::uint32_t* block = positions_.empty() ? nullptr : &positions_[depth].blocks[position];
+  if (block != nullptr && *block != 0) {
+    slots_[at].children = *block;
+    return true;
+  }
   const std::size_t size = slots_.size(), more = branching_[depth];
   if (size + more > rule_.max_slots) {
     return false;
@@ -133,6 +139,9 @@ bool Tree::grow(std::uint32_t at, std::size_t depth) {
     priors_.resize(size + more, 1.0 / static_cast<double>(more));
   }
   slots_[at].children = static_cast<std::uint32_t>(size);
+  if (block != nullptr) {
+    *block = slots_[at].children;
+  }
   return true;
 }
 
@@ -163,7 +172,15 @@ inline std::uint32_t Tree::choose_uct(std::uint32_t at, std::size_t depth) const
 
 std::uint32_t Tree::choose_any(std::uint32_t at, std::size_t depth) const {
   const std::uint32_t count = branching_[depth], first = slots_[at].children;
-  const double n = slots_[at].visits;
+  std::uint32_t visits = slots_[at].visits;
+  if (!positions_.empty()) {
+    std::uint64_t sum = 1;
+    for (std::uint32_t k = 0; k < count; ++k) {
+      sum += slots_[first + k].visits;
+    }
+    visits = static_cast<std::uint32_t>(std::min<std::uint64_t>(sum, kMaxVisits));
+  }
+  const double n = visits;
   std::uint32_t open = count;
   if (rule_.widen_factor > 0) {
     const double limit = std::floor(rule_.widen_factor * std::pow(n, rule_.widen_exponent));
@@ -174,7 +191,7 @@ std::uint32_t Tree::choose_any(std::uint32_t at, std::size_t depth) const {
     visited += slots_[first + k].visits > 0;
   }
   const bool puct = rule_.formula == TreeRule::Formula::puct;
-  const double root = rule_.c * (puct ? square_root(n) : root_of_log(slots_[at].visits));
+  const double root = rule_.c * (puct ? square_root(n) : root_of_log(visits));
   double best = -kUnvisited;
   std::uint32_t chosen = count;
   for (std::uint32_t k = 0; k < count; ++k) {
@@ -206,10 +223,13 @@ inline std::uint32_t Tree::choose(std::uint32_t at, std::size_t depth) const {
 inline std::size_t Tree::descend(std::uint8_t* code) {
   const std::size_t depths = branching_.size();
   std::size_t depth = 0;
-  std::uint32_t at = 0;
+  std::uint32_t at = 0, position = 0;
   path_[0] = 0;
-  while (depth < depths && (slots_[at].children != 0 || grow(at, depth))) {
+  while (depth < depths && (slots_[at].children != 0 || grow(at, depth, position))) {
     const std::uint32_t k = choose(at, depth);
+    if (!plain_ && !positions_.empty()) {
+      position = positions_[depth].next[position * branching_[depth] + k];
+    }
     code[depth] = static_cast<std::uint8_t>(k);
     at = slots_[at].children + k;
     path_[++depth] = at;

@@ -36,7 +36,7 @@ Status Tree::set_priors(std::span<const std::uint8_t> path, std::span<const doub
   }
   std::uint32_t at = 0;
   for (std::size_t depth = 0; depth <= path.size(); ++depth) {
-    if (slots_[at].children == 0 && !grow(at, depth)) {
+    if (slots_[at].children == 0 && !grow(at, depth, position_behind(path.first(depth)))) {
       return Status::fail(Code::limit, 0, "the tree has no room for the path");
     }
     if (depth < path.size()) {
@@ -52,13 +52,11 @@ Status Tree::children(std::span<const std::uint8_t> path, std::uint64_t* visits,
   if (Status s = check_path(path); !s.ok()) {
     return s;
   }
-  std::uint32_t at = 0;
-  bool found = true;
-  for (const std::uint8_t k : path) {
-    found = found && slots_[at].children != 0;
-    at = found ? slots_[at].children + k : 0;
+  std::uint32_t at = 0, first = children_of(0, {});
+  for (std::size_t depth = 0; depth < path.size() && first != 0; ++depth) {
+    at = first + path[depth];
+    first = children_of(at, path.first(depth + 1));
   }
-  const std::uint32_t first = found ? slots_[at].children : 0;
   for (std::uint32_t k = 0; k < branching_[path.size()]; ++k) {
     visits[k] = first != 0 ? slots_[first + k].visits : 0;
     sums[k] = first != 0 ? slots_[first + k].sum : 0.0;
@@ -67,7 +65,8 @@ Status Tree::children(std::span<const std::uint8_t> path, std::uint64_t* visits,
 }
 
 Status Tree::merge(const Tree& other) {
-  if (this == &other || branching_ != other.branching_ || slots_.empty()) {
+  if (this == &other || branching_ != other.branching_ || classes_ != other.classes_ ||
+      slots_.empty()) {
     return Status::fail(Code::limit, 0, "trees merge with others of the same decisions");
   }
   if (!other.pending_.empty()) {
@@ -77,23 +76,32 @@ Status Tree::merge(const Tree& other) {
     return s;
   }
   struct Pair {
-    std::uint32_t mine, theirs;
+    std::uint32_t mine, theirs, position;
     std::size_t depth;
   };
-  std::vector<Pair> stack{{0, 0, 0}};
+  const bool shared = !positions_.empty();
+  std::vector<std::uint8_t> merged(shared ? other.slots_.size() : 0);  // by their first child
+  std::vector<Pair> stack{{0, 0, 0, 0}};
   while (!stack.empty()) {
     const Pair pair = stack.back();
     stack.pop_back();
     const Slot& slot = other.slots_[pair.theirs];
     slots_[pair.mine].visits += slot.visits;
     slots_[pair.mine].sum += slot.sum;
-    const bool fresh = slots_[pair.mine].children == 0;
-    if (slot.children == 0 || (fresh && !grow(pair.mine, pair.depth))) {
+    const std::size_t before = slots_.size();
+    if (slot.children == 0 ||
+        (slots_[pair.mine].children == 0 && !grow(pair.mine, pair.depth, pair.position))) {
+      continue;
+    }
+    const bool fresh = slots_.size() > before;
+    if (shared && std::exchange(merged[slot.children], std::uint8_t{1}) != 0) {
       continue;
     }
     const std::uint32_t first = slots_[pair.mine].children, from = slot.children;
     for (std::uint32_t k = 0; k < branching_[pair.depth]; ++k) {
-      stack.push_back({first + k, from + k, pair.depth + 1});
+      const std::uint32_t at = pair.position * branching_[pair.depth] + k;
+      const std::uint32_t behind = shared ? positions_[pair.depth].next[at] : 0;
+      stack.push_back({first + k, from + k, behind, pair.depth + 1});
       if (fresh && !priors_.empty() && !other.priors_.empty()) {
         priors_[first + k] = other.priors_[from + k];
       }
@@ -105,8 +113,8 @@ Status Tree::merge(const Tree& other) {
 void Tree::best_path(std::vector<std::uint8_t>& out) const {
   out.clear();
   std::uint32_t at = 0;
-  while (out.size() < branching_.size() && slots_[at].children != 0) {
-    const Slot* first = slots_.data() + slots_[at].children;
+  while (out.size() < branching_.size() && children_of(at, out) != 0) {
+    const Slot* first = slots_.data() + children_of(at, out);
     const Slot* best =
         std::max_element(first, first + branching_[out.size()],
                          [](const Slot& a, const Slot& b) { return a.visits < b.visits; });
@@ -124,12 +132,18 @@ std::uint64_t Tree::nodes() const {
 }
 
 std::uint64_t Tree::bytes() const {
-  return slots_.capacity() * sizeof(Slot) + priors_.capacity() * sizeof(double);
+  std::uint64_t sum = slots_.capacity() * sizeof(Slot) + priors_.capacity() * sizeof(double) +
+                      classes_.capacity() * sizeof(std::uint32_t);
+  for (const Positions& some : positions_) {
+    sum += (some.next.capacity() + some.blocks.capacity()) * sizeof(std::uint32_t);
+  }
+  return sum;
 }
 
 Status root_parallel(std::span<const double> table, std::span<const std::uint32_t> branching,
                      const TreeRule& rule, RandomKey key, std::uint32_t trees,
-                     std::uint64_t simulations, unsigned threads, Tree& out) {
+                     std::uint64_t simulations, unsigned threads, Tree& out,
+                     std::span<const std::uint32_t> classes) {
   if (trees == 0 || trees > 4096 || key.stream > 0xFFFFFFFFu - trees) {
     return Status::fail(Code::limit, 0, "1 to 4,096 trees take one stream each");
   }
@@ -140,7 +154,7 @@ Status root_parallel(std::span<const double> table, std::span<const std::uint32_
           const RandomKey own{key.seed, key.stream + static_cast<std::uint32_t>(i)};
           // A tree of this thread alone: neighbors in the forest would share cache lines.
           Tree tree;
-          if (Status s = tree.open(branching, rule, own); !s.ok()) {
+          if (Status s = tree.open(branching, rule, own, classes); !s.ok()) {
             return s;
           }
           if (Status s = tree.run(table, simulations, nullptr); !s.ok()) {

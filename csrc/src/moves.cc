@@ -92,12 +92,16 @@ struct Scratch {
 
 void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std::uint8_t* code,
                 std::uint8_t* active) {
-  std::size_t at = random.below(movable);
-  if (movable != plan.width) {
-    at = pick(plan, active, static_cast<std::uint32_t>(at));
+  std::size_t at;
+  if (movable == plan.width) {
+    const Change change = draw_change(plan.space, random, code);
+    at = change.decision;
+    code[at] = change.option;
+  } else {
+    at = pick(plan, active, random.below(movable));
+    const std::uint32_t other = random.below(plan.space.counts[at] - 1);
+    code[at] = static_cast<std::uint8_t>(other + (other >= code[at]));
   }
-  const std::uint32_t other = random.below(plan.space.counts[at] - 1);
-  code[at] = static_cast<std::uint8_t>(other + (other >= code[at]));
   if (plan.space.is_parent[at]) {
     settle(plan.space, at, code, active, [&](std::size_t i) {
       return static_cast<std::uint8_t>(random.below(plan.space.counts[i]));
@@ -234,6 +238,20 @@ Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std
   });
 }
 
+struct RowMutation::Parts {
+  explicit Parts(const Space& space) : plan(space), scratch(space.width()) {}
+  Plan plan;
+  Scratch scratch;
+};
+
+RowMutation::RowMutation(const Space& space) : parts_(std::make_unique<Parts>(space)) {}
+RowMutation::~RowMutation() = default;
+RowMutation::RowMutation(RowMutation&&) noexcept = default;
+
+Status RowMutation::operator()(RowRandom random, const std::uint8_t* code, std::uint8_t* out) {
+  return mutate_row(parts_->plan, random, 0, code, out, parts_->scratch);
+}
+
 Status crossover(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* a,
                  const std::uint8_t* b, std::uint8_t* out) {
   const Plan plan(space);
@@ -276,28 +294,94 @@ Status neighbors(const Space& space, const std::uint8_t* code, std::vector<std::
   return {};
 }
 
-Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8_t>& out) {
-  const std::size_t width = space.width();
-  std::vector<std::uint8_t> code(width, 0), active(width);
-  activity(space, code.data(), active.data());
-  for (std::uint64_t seen = 1;; ++seen) {
-    if (seen > limit) {
-      return Status::fail(Code::limit, 0, "more codes than the limit of the enumeration");
-    }
-    if (satisfies(space, code.data(), active.data())) {
-      out.insert(out.end(), code.begin(), code.end());
-    }
-    std::size_t at = width;
-    while (at > 0 && !(active[at - 1] && code[at - 1] + 1u < space.counts[at - 1])) {
+namespace {
+
+// Well-formed codes in lexicographic order.
+class Odometer {
+ public:
+  explicit Odometer(const Space& space)
+      : space_(space), code_(space.width(), 0), active_(space.width()) {
+    activity(space, code_.data(), active_.data());
+  }
+
+  const std::vector<std::uint8_t>& code() const { return code_; }
+  bool valid() const { return satisfies(space_, code_.data(), active_.data()); }
+
+  // The next code that differs in one of the first `most` digits; false where there is none.
+  bool advance(std::size_t most) {
+    std::size_t at = most;
+    while (at > 0 && !(active_[at - 1] && code_[at - 1] + 1u < space_.counts[at - 1])) {
       --at;
     }
     if (at == 0) {
+      return false;
+    }
+    ++code_[at - 1];
+    std::fill(code_.begin() + static_cast<std::ptrdiff_t>(at), code_.end(), std::uint8_t{0});
+    activity(space_, code_.data(), active_.data());
+    return true;
+  }
+
+  // The first code that is not before these digits; false where there is none.
+  bool seek(const std::uint8_t* digits) {
+    std::fill(code_.begin(), code_.end(), std::uint8_t{0});
+    for (std::size_t i = 0; i < code_.size(); ++i) {
+      activity(space_, code_.data(), active_.data());
+      const std::uint32_t count = active_[i] ? space_.counts[i] : 1;
+      if (digits[i] >= count) {
+        return advance(i);
+      }
+      code_[i] = digits[i];
+    }
+    activity(space_, code_.data(), active_.data());
+    return true;
+  }
+
+ private:
+  const Space& space_;
+  std::vector<std::uint8_t> code_, active_;
+};
+
+}  // namespace
+
+Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8_t>& out) {
+  Odometer odometer(space);
+  std::uint64_t seen = 0;
+  do {
+    if (++seen > limit) {
+      return Status::fail(Code::limit, 0, "more codes than the limit of the enumeration");
+    }
+    if (odometer.valid()) {
+      out.insert(out.end(), odometer.code().begin(), odometer.code().end());
+    }
+  } while (odometer.advance(space.width()));
+  return {};
+}
+
+Status enumerate_range(const Space& space, const std::uint8_t* from, const std::uint8_t* to,
+                       std::uint64_t most, std::vector<std::uint8_t>& out,
+                       std::vector<std::uint8_t>& next) {
+  next.clear();
+  Odometer odometer(space);
+  if (from != nullptr && !odometer.seek(from)) {
+    return {};
+  }
+  const auto& code = odometer.code();
+  std::uint64_t seen = 0;
+  do {
+    if (to != nullptr &&
+        !std::lexicographical_compare(code.begin(), code.end(), to, to + space.width())) {
       return {};
     }
-    ++code[at - 1];
-    std::fill(code.begin() + static_cast<std::ptrdiff_t>(at), code.end(), std::uint8_t{0});
-    activity(space, code.data(), active.data());
-  }
+    if (seen++ == most) {
+      next = code;
+      return {};
+    }
+    if (odometer.valid()) {
+      out.insert(out.end(), code.begin(), code.end());
+    }
+  } while (odometer.advance(space.width()));
+  return {};
 }
 
 Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes, std::uint8_t* out,

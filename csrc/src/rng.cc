@@ -74,8 +74,10 @@ void philox_lanes(std::uint64_t first, PhiloxKey key, std::uint32_t c2, std::uin
 
 }  // namespace
 
-void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out) {
-  philox_lanes(row, split(key.seed), static_cast<std::uint32_t>(purpose) << 24, key.stream, out);
+void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out,
+               std::uint32_t block) {
+  const std::uint32_t c2 = (static_cast<std::uint32_t>(purpose) << 24) + block;
+  philox_lanes(row, split(key.seed), c2, key.stream, out);
 }
 
 void random_words(std::span<std::uint64_t> out, RandomKey key, std::uint64_t counter) {

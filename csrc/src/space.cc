@@ -75,11 +75,11 @@ bool satisfies(const Space& space, const std::uint8_t* code, const std::uint8_t*
 }
 
 std::uint64_t hash_text(std::string_view text, std::uint64_t seed) {
-  std::uint64_t h = mix(seed ^ 0xCBF29CE484222325ull);
+  std::uint64_t h = text_hash_begin(seed);
   for (const char c : text) {
-    h = (h ^ static_cast<std::uint8_t>(c)) * 0x100000001B3ull;
+    h = text_hash_next(h, c);
   }
-  return mix(h ^ text.size());
+  return text_hash_end(h, text.size());
 }
 
 }  // namespace nasturtium

@@ -93,6 +93,17 @@ class KeyMap:
     def __repr__(self) -> str:
         return f"KeyMap({len(self)} keys, {self.nbytes} bytes)"
 
+    def state(self) -> bytes:
+        """The state (state.hpp): versioned, checksummed bytes, the same on every platform."""
+        return self._map.state()
+
+    @classmethod
+    def from_state(cls, state: bytes) -> KeyMap:
+        """The map that `state` was taken from; SpaceError where the bytes are damaged."""
+        made = cls()
+        made._map.load(state)
+        return made
+
     def __reduce__(self) -> tuple[Any, ...]:
         return KeyMap, (self.keys(),)
 

@@ -86,6 +86,12 @@ def state(kind: int, payload: bytes, *, version: int = 1, length: int | None = N
     return body + struct.pack("<QQ", *murmur(body))
 
 
+def payload_of(data: bytes) -> tuple[int, bytes]:
+    """The kind and the payload of a state."""
+    (kind,) = struct.unpack_from("<I", data, 12)
+    return kind, data[24:-16]
+
+
 def space_state(space: Space) -> bytes:
     return state(SPACE, space.text.encode())
 

@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 
 import nasturtium
 from nasturtium import _core
+from nasturtium.bookkeeping import AgeingQueue, Tree, TreeRule
 from nasturtium.encodings import categorical, one_hot
+from nasturtium.keymap import KeyMap
 from nasturtium.spaces import (
     Choice,
     Space,
@@ -125,7 +127,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Space, Handle]]:
 
 def test_every_prototype_was_found() -> None:
     text = " ".join(HEADER.read_text(encoding="utf-8").split())
-    assert len(declarations()) == text.count(") NST_NOEXCEPT;") == 32
+    assert len(declarations()) == text.count(") NST_NOEXCEPT;") == 57
 
 
 def test_versions_and_names() -> None:
@@ -432,3 +434,140 @@ def test_failures_say_where() -> None:
     long = b"a" * (2**20 + 1)
     assert LIB.nst_space_create(long, len(long), ctypes.byref(space), handle.error) == LIMIT
     handle.close()
+
+
+class Rule(ctypes.Structure):
+    _fields_ = [
+        ("c", ctypes.c_double),
+        ("first_play", ctypes.c_double),
+        ("pending", ctypes.c_double),
+        ("widen_factor", ctypes.c_double),
+        ("widen_exponent", ctypes.c_double),
+        ("max_nodes", ctypes.c_uint64),
+        ("puct", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+    ]
+
+
+class Book:
+    """A map, population or tree of the C header."""
+
+    def __init__(self, kind: str, *arguments: Any, maker: str = "create") -> None:
+        self.kind = kind
+        error, made = ctypes.c_void_p(), ctypes.c_void_p()
+        assert LIB.nst_error_create(ctypes.byref(error)) == OK
+        self.error = error.value
+        make = getattr(LIB, f"nst_{kind}_{maker}")
+        self.status = make(*arguments, ctypes.byref(made), self.error)
+        self.made = made.value
+        assert (self.status == OK) == (self.made is not None)
+
+    def __call__(self, name: str, *arguments: Any) -> int:
+        status: int = getattr(LIB, f"nst_{self.kind}_{name}")(self.made, *arguments, self.error)
+        assert LIB.nst_error_status(self.error) == status
+        return status
+
+    def state(self) -> bytes:
+        size = ctypes.c_size_t()
+        assert self("save", None, 0, ctypes.byref(size)) == OK
+        data = np.empty(size.value, np.uint8)
+        assert self("save", at(data), size.value - 1, ctypes.byref(size)) == CAPACITY
+        assert self("save", at(data), size.value, ctypes.byref(size)) == OK
+        return data.tobytes()
+
+    def close(self) -> None:
+        getattr(LIB, f"nst_{self.kind}_destroy")(self.made)
+        LIB.nst_error_destroy(self.error)
+
+
+def loaded_book(kind: str, state: bytes) -> Book:
+    return Book(kind, state, len(state), maker="load")
+
+
+def test_a_map_from_c_is_the_map_from_python() -> None:
+    keys = np.random.default_rng(0).integers(0, 50, (300, 2), dtype=np.uint64)
+    book, plain = Book("map"), KeyMap()
+    numbers, fresh = np.empty(200, np.uint64), np.empty(200, np.uint8)
+    assert book("insert", 200, at(keys), at(numbers), at(fresh)) == OK
+    expected = plain.insert(keys[:200])
+    assert np.array_equal(numbers, expected[0]) and np.array_equal(fresh, expected[1])
+    assert LIB.nst_map_size(book.made) == len(plain)
+    again = loaded_book("map", book.state())
+    assert book.state() == plain.state() == again.state()
+    for some in (book, again):
+        found = np.empty(300, np.uint64)
+        assert some("find", 300, at(keys), 2, at(found)) == OK
+        assert np.array_equal(found.view(np.int64), plain.find(keys))
+    assert book("find", 300, None, 2, at(numbers)) == ARGUMENT
+    assert book("insert", 200, at(keys), at(keys), at(fresh)) == ARGUMENT
+    damaged = loaded_book("map", b"\x00" + plain.state()[1:])
+    assert damaged.status == STATE
+    for some in (book, again, damaged):
+        some.close()
+
+
+def test_a_population_from_c_is_the_one_from_python() -> None:
+    book, plain = Book("population", 3), AgeingQueue(3)
+    died, gone, length = ctypes.c_uint64(), ctypes.c_uint8(), ctypes.c_uint64()
+    for i in range(8):
+        assert book("born", 10 + i, ctypes.byref(died), ctypes.byref(gone)) == OK
+        assert (died.value if gone.value else None) == plain.born(10 + i)
+    assert LIB.nst_population_size(book.made) == 3
+    assert book("members", None, 0, ctypes.byref(length)) == OK and length.value == 3
+    members = np.empty(3, np.uint64)
+    assert book("members", at(members), 2, ctypes.byref(length)) == CAPACITY
+    assert book("members", at(members), 3, ctypes.byref(length)) == OK
+    assert members.tolist() == plain.members.tolist()
+    again = loaded_book("population", book.state())
+    assert again.state() == plain.state()
+    none = Book("population", 0)
+    assert none.status == ARGUMENT
+    for some in (book, again, none):
+        some.close()
+
+
+@pytest.mark.parametrize("puct", [0, 1])
+def test_a_tree_from_c_is_the_tree_from_python(puct: int) -> None:
+    branching = np.array([3, 2, 4], np.uint32)
+    table = np.random.default_rng(1).random((3, 2, 4))
+    rule = Rule(0.7, 0.2, -0.5, 1.0, 0.5, 0, puct, 0)
+    book = Book("tree", at(branching), 3, ctypes.byref(rule), 9, 2)
+    plain = Tree((3, 2, 4), TreeRule("puct" if puct else "uct", 0.7, 0.2, -0.5, (1.0, 0.5)),
+                 seed=9, stream=2)  # fmt: skip
+    assert book("run", at(table), table.size, 60) == OK
+    plain.run(table, 60)
+    codes, lengths = np.empty((4, 3), np.uint8), np.empty(4, np.uint32)
+    tickets, values = np.empty(4, np.uint64), np.array([0.5, 0.25])
+    assert book("select", 4, at(codes), at(lengths), at(tickets)) == OK
+    leaves = plain.select(4)
+    assert np.array_equal(codes, leaves.codes) and np.array_equal(tickets, leaves.tickets)
+    assert book("backup", 2, at(tickets), at(values)) == OK
+    assert book("backup", 2, at(tickets), at(values)) == ROW
+    assert book("forget", 1, at(tickets[2:])) == OK
+    plain.backup(leaves.tickets[:2], values)
+    plain.forget(leaves.tickets[2:3])
+    assert LIB.nst_tree_visits(book.made) == plain.simulations
+    again = loaded_book("tree", book.state())
+    assert book.state() == plain.state() == again.state()
+    visits, sums = np.empty(4, np.uint64), np.empty(4)
+    path = np.array([1, 0], np.uint8)
+    assert again("children", at(path), 2, at(visits), at(sums)) == OK
+    assert np.array_equal(visits, plain.visits(path))
+    assert again("children", at(path), 3, at(visits), at(sums)) == LIMIT
+    length = ctypes.c_uint64()
+    best = np.empty(3, np.uint8)
+    assert again("best_path", at(best), 3, ctypes.byref(length)) == OK
+    assert best[: length.value].tolist() == plain.best_path().tolist()
+    wrong = Book("tree", at(branching), 3, ctypes.byref(Rule(-1.0)), 9, 2)
+    assert wrong.status == LIMIT
+    for some in (book, again, wrong):
+        some.close()
+
+
+def test_books_refuse_what_is_not_there() -> None:
+    for kind in ("map", "population", "tree"):
+        getattr(LIB, f"nst_{kind}_destroy")(None)
+        size = ctypes.c_size_t()
+        assert getattr(LIB, f"nst_{kind}_save")(None, None, 0, ctypes.byref(size), None) == ARGUMENT
+        assert getattr(LIB, f"nst_{kind}_load")(None, 8, None, None) == ARGUMENT
+    assert LIB.nst_map_size(None) == LIB.nst_population_size(None) == LIB.nst_tree_visits(None) == 0

@@ -41,13 +41,16 @@ class PlainTree:
     root: Node = field(default_factory=Node)
     started: int = 0
 
-    def grow(self, node: Node, depth: int) -> None:
-        b = self.branching[depth]
+    def grow(self, node: Node, path: list[int]) -> None:
+        b = self.branching[len(path)]
         node.children = [Node() for _ in range(b)]
         node.priors = [1.0 / b] * b
 
+    def total_of(self, node: Node) -> int:
+        return node.visits
+
     def choose(self, node: Node) -> int:
-        n, children = node.visits, node.children
+        n, children = self.total_of(node), node.children
         places = len(children)
         if self.rule.widening:
             factor, exponent = self.rule.widening
@@ -75,7 +78,7 @@ class PlainTree:
         nodes = [self.root]
         while len(path) < len(self.branching):
             if not nodes[-1].children:
-                self.grow(nodes[-1], len(path))
+                self.grow(nodes[-1], path)
             path.append(self.choose(nodes[-1]))
             nodes.append(nodes[-1].children[path[-1]])
             if nodes[-1].visits == 0:
@@ -93,6 +96,26 @@ class PlainTree:
                 node.total += float(table[tuple(code)])
             leaves.append(int(np.ravel_multi_index(tuple(code), table.shape)))
         return leaves
+
+
+@dataclass
+class SharingTree(PlainTree):
+    """Children are shared by the ways down that have the same classes below them."""
+
+    classes: Any = None
+    known: dict[tuple[int, bytes], tuple[list[Node], list[float]]] = field(default_factory=dict)
+
+    def key(self, path: Any) -> tuple[int, bytes]:
+        return len(path), self.classes[tuple(path)].tobytes()
+
+    def grow(self, node: Node, path: list[int]) -> None:
+        if self.key(path) not in self.known:
+            super().grow(node, path)
+            self.known[self.key(path)] = node.children, node.priors
+        node.children, node.priors = self.known[self.key(path)]
+
+    def total_of(self, node: Node) -> int:
+        return 1 + sum(child.visits for child in node.children)
 
 
 def same(tree: Tree, node: Node, path: tuple[int, ...] = ()) -> None:
@@ -168,7 +191,7 @@ def test_steps_with_several_leaves_at_once_equal_the_plain_tree(
                 b = branching[length]
                 priors = [data.draw(st.sampled_from([0.1, 0.5, 2.0])) for _ in range(b)]
                 if not nodes[-1].children:
-                    plain.grow(nodes[-1], int(length))
+                    plain.grow(nodes[-1], code[:length].tolist())
                 nodes[-1].priors = priors
                 tree.set_priors(code[:length], priors)
         some = data.draw(st.lists(st.sampled_from(pending), unique_by=lambda p: p[0], max_size=5)
@@ -300,7 +323,7 @@ def test_what_is_refused() -> None:
     with pytest.raises(UserError, match="row 4"):
         tree.run(np.array([[0, 0, 0], [0, math.nan, 0]]), 1)
     with pytest.raises(UserError, match="one value for each leaf"):
-        _core.Tree([2, 3], TreeRule().compiled(), 0, 0).run(np.zeros(5), 1, None)
+        _core.Tree([2, 3], TreeRule().compiled(), 0, 0, None).run(np.zeros(5), 1, None)
     leaves = tree.select(2)
     with pytest.raises(UserError, match="row 1"):
         tree.backup(leaves.tickets, [0.0, math.inf])
@@ -341,3 +364,65 @@ def test_what_is_refused() -> None:
         tree.merge(other)
     with pytest.raises(UserError, match="trees"):
         root_parallel(table, 1, trees=0, seed=0)
+
+
+def same_positions(tree: Tree, plain: SharingTree) -> None:
+    for depth, b in enumerate(plain.branching):
+        for path in np.ndindex(*plain.branching[:depth]):
+            children = plain.known.get(plain.key(path), ([Node() for _ in range(b)], []))[0]
+            assert tree.visits(path).tolist() == [c.visits for c in children]
+            means = [c.total / c.visits if c.visits else math.nan for c in children]
+            assert np.array_equal(tree.means(path), means, equal_nan=True)
+
+
+@few
+@given(branchings, rules(), seeds, st.integers(1, 3), st.integers(0, 120))
+def test_transpositions_share_their_children(
+    branching: list[int], rule: TreeRule, seed: int, kinds: int, simulations: int
+) -> None:
+    rng = np.random.default_rng(seed % 2**32)
+    table = rng.random(branching)
+    classes = rng.integers(0, kinds, branching).astype(np.uint32)
+    plain = SharingTree(branching, rule, seed, classes=classes)
+    tree = Tree(branching, rule, seed=seed, classes=classes)
+    leaves = tree.run(table, simulations, leaves=True)
+    assert leaves is not None and leaves.tolist() == plain.run(table, simulations)
+    same_positions(tree, plain)
+    again = Tree.from_state(tree.state())
+    assert again.state() == tree.state()
+    leaves = again.run(table, 30, leaves=True)
+    assert leaves is not None and leaves.tolist() == plain.run(table, 30)
+    chosen = again.select(3)
+    again.forget(chosen.tickets[1:])
+    again.backup(chosen.tickets[:1], [0.5])
+    assert again.pending == 0
+
+
+def test_transpositions_keep_a_tree_small_and_are_merged_once() -> None:
+    # A leaf's class is how often option 1 was taken: n + 1 positions after n decisions.
+    classes = np.indices((2,) * 10).sum(axis=0).astype(np.uint32)
+    table = classes / 10.0
+    tree = Tree((2,) * 10, seed=1, classes=classes)
+    tree.run(table, 3000)
+    assert tree.nodes <= 1 + 2 * sum(range(1, 11)) and tree.best_path().tolist() == [1] * 10
+    plain = Tree((2,) * 10, seed=1)
+    plain.run(table, 3000)
+    assert plain.nodes > 5 * tree.nodes
+    merged = [
+        root_parallel(table, 400, trees=3, seed=2, threads=threads, classes=classes)
+        for threads in (1, 3)
+    ]
+    assert merged[0].state() == merged[1].state()
+    assert int(merged[0].visits().sum()) == 1200
+    alone = [root_parallel(table, 400, trees=1, seed=2, stream=i, classes=classes)
+             for i in range(3)]  # fmt: skip
+    for depth in range(10):
+        path = (0,) * depth
+        parts = sum(tree.visits(path).astype(np.int64) for tree in alone)
+        assert np.array_equal(merged[0].visits(path), parts)
+
+
+def test_classes_that_do_not_fit_are_refused() -> None:
+    for classes in (np.zeros((2, 2)), np.zeros(4), [[0, 1], [2, -1]]):
+        with pytest.raises(UserError):
+            Tree((2, 3), seed=0, classes=classes)

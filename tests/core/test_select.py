@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import space_twin as twin
+from bookkeeping_twin import PlainQueue, PlainRungs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from nasturtium import search
 from nasturtium.bookkeeping import (
     AgeingQueue,
     Halving,
@@ -29,7 +29,6 @@ from nasturtium.bookkeeping import (
     truncation,
 )
 from nasturtium.errors import UserError
-from nasturtium.search.parts import AgeingQueue as PlainQueue
 
 SELECT = 17
 DRAWS = 200_000
@@ -222,7 +221,7 @@ def test_the_ageing_queue_equals_the_plain_one(size: int, births: list[int]) -> 
 def test_rungs_equal_those_of_the_search(
     etas: list[int], arrivals: list[tuple[int, int, int, bool]]
 ) -> None:
-    rungs, plain = Rungs(etas, width=2), search.Rungs(etas)
+    rungs, plain = Rungs(etas, width=2), PlainRungs(etas)
     standing: list[set[int]] = [set() for _ in range(len(etas) + 1)]
     for number, (first, second, kind, every) in enumerate(arrivals):
         rising = plain.next(every=every)
@@ -257,7 +256,7 @@ def test_rungs_equal_those_of_the_search(
 
 
 def test_rungs_of_thousands_of_entries_equal_those_of_the_search() -> None:
-    rungs, plain = Rungs([3, 2]), search.Rungs([3, 2])
+    rungs, plain = Rungs([3, 2]), PlainRungs([3, 2])
     ranks = np.random.default_rng(1).integers(0, 500, 4000).astype(float)
     ranks[1000:2000].sort()  # each of these is the best so far, or nearly
     for number, rank in enumerate(ranks):

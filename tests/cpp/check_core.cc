@@ -1,5 +1,6 @@
 // Runs the core without Python, under the sanitizers: every batch operation on the space texts
 // named on the command line, on codes of random bytes, and on damaged copies of the texts.
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -12,6 +13,7 @@
 #include "nasturtium/keys.hpp"
 #include "nasturtium/moves.hpp"
 #include "nasturtium/rng.hpp"
+#include "nasturtium/simulate.hpp"
 #include "nasturtium/space.hpp"
 #include "require.hpp"
 
@@ -109,11 +111,118 @@ std::string damaged(const std::string& text, nst::RowRandom& random) {
   return copy;
 }
 
+// The enumeration in three ranges is the whole one.
+bool ranges(const nst::Space& space, const std::vector<std::uint8_t>& whole) {
+  const std::size_t width = space.width(), n = whole.size() / width;
+  const std::uint8_t* bounds[] = {nullptr, whole.data() + n / 3 * width,
+                                  whole.data() + n / 2 * width, nullptr};
+  std::vector<std::uint8_t> found, next;
+  for (int part = 0; part < 3; ++part) {
+    std::vector<std::uint8_t> from;
+    do {
+      const std::uint8_t* begin = from.empty() ? bounds[part] : from.data();
+      REQUIRE(nst::enumerate_range(space, begin, bounds[part + 1], 777, found, next).ok());
+      from = next;
+    } while (!from.empty());
+  }
+  REQUIRE(found == whole);
+  return true;
+}
+
+// What a simulation leaves, for one and for several threads.
+struct Books {
+  explicit Books(std::size_t n)
+      : trials(n),
+        best(n),
+        best_code(n),
+        clock(n),
+        score(n),
+        codes(n * 90),
+        parents(n * 90),
+        order(n * 90),
+        rungs(n * 90),
+        finished(n * 90) {}
+  nst::SimulationOut out() {
+    return {trials.data(), clock.data(),   best.data(),  best_code.data(), score.data(),
+            codes.data(),  parents.data(), rungs.data(), finished.data(),  order.data()};
+  }
+  std::vector<std::uint64_t> trials;
+  std::vector<std::int64_t> best;
+  std::vector<std::uint32_t> best_code;
+  std::vector<double> clock, score;
+  std::vector<std::int32_t> codes, parents, order;
+  std::vector<std::uint8_t> rungs;
+  std::vector<double> finished;
+};
+
+bool simulations(const nst::Space& space) {
+  std::vector<std::uint8_t> codes;
+  if (!nst::enumerate(space, 20000, codes).ok()) {
+    return true;  // too large for a table here
+  }
+  if (!ranges(space, codes)) {
+    return false;
+  }
+  const std::size_t n = codes.size() / space.width();
+  std::vector<std::uint32_t> classes(n);
+  std::vector<double> scores(n * 4), costs(n * 2), sizes(n);
+  for (std::size_t i = 0; i < n; ++i) {
+    classes[i] = static_cast<std::uint32_t>(i / 2);
+    sizes[i] = static_cast<double>(i % 7);
+    for (std::size_t k = 0; k < 4; ++k) {
+      const bool fails = (i * 4 + k) % 9 == 0;
+      scores[i * 4 + k] = fails ? std::nan("") : static_cast<double>((i * 37 + k * 11) % 101);
+    }
+    costs[2 * i] = static_cast<double>(i % 3);
+    costs[2 * i + 1] = 3;
+  }
+  nst::ResultTable table;
+  REQUIRE(table.open(space, 2, 2, classes, scores, costs, sizes).ok());
+  REQUIRE(!table.open(space, 2, 2, {}, scores, costs, sizes).ok());
+  REQUIRE(table.open(space, 2, 2, classes, scores, costs, {}).ok());
+  std::vector<nst::SearchKeys> keys;
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    keys.push_back({i, i + 1, i + 2, i + 3, i + 4, i + 5});
+  }
+  nst::SearchPlan drawn;
+  drawn.levels = {1};
+  drawn.tries = 40;
+  drawn.small = true;
+  nst::SearchPlan bred = drawn;
+  bred.repeats = true;
+  bred.population = 9;
+  bred.sample = 4;
+  bred.initial = 9;
+  bred.mutants = 8;
+  bred.explore = 0.1;
+  nst::SearchPlan risen = bred;
+  risen.repeats = false;
+  risen.by_rung = risen.halving = true;
+  risen.levels = {0, 1};
+  risen.etas = {3};
+  for (const nst::SearchPlan& plan : {drawn, bred, risen}) {
+    for (const nst::Schedule& schedule :
+         {nst::Schedule{90, 1, 0}, nst::Schedule{90, 5, 0}, nst::Schedule{90, 2, 3}}) {
+      Books one(keys.size()), three(keys.size());
+      const std::uint64_t seeds = keys.size();
+      REQUIRE(nst::simulate(plan, table, schedule, seeds, keys.data(), 1, one.out()).ok());
+      REQUIRE(nst::simulate(plan, table, schedule, seeds, keys.data(), 3, three.out()).ok());
+      REQUIRE(one.codes == three.codes && one.order == three.order && one.best == three.best);
+      REQUIRE(one.trials[0] == 90 || n < 180);
+    }
+  }
+  nst::SearchPlan wrong = bred;
+  wrong.levels = {2};
+  Books none(1);
+  REQUIRE(!nst::simulate(wrong, table, {90, 1, 0}, 1, keys.data(), 1, none.out()).ok());
+  return true;
+}
+
 bool run_text(const std::string& text) {
   auto space = std::make_unique<nst::Space>();
   const nst::Status status = nst::parse_space(text, *space);
   REQUIRE(status.ok());
-  if (!run_space(*space, 40, 5)) {
+  if (!run_space(*space, 40, 5) || !simulations(*space)) {
     return false;
   }
   int accepted = 0;

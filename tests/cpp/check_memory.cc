@@ -140,6 +140,62 @@ bool states(const nst_space* space, const std::string& text) {
          });
 }
 
+// Each book of a search, from its making to its state and back.
+bool books() {
+  const std::uint64_t keys[] = {1, 2, 3, 4, 1, 2};
+  std::uint64_t numbers[3], died = 0, length = 0, tickets[2], visits[2];
+  std::uint8_t fresh[3], gone = 0, codes[6], path[3];
+  std::uint32_t lengths[2];
+  double sums[2];
+  const std::uint32_t branching[] = {2, 2, 2};
+  const double values[] = {0, 1, 2, 3, 4, 5, 6, 7};
+  const nst_tree_rule rule = {1, 0, 0, 0, 0.5, 0, 1, 0};
+  std::vector<std::uint8_t> state(4096);
+  std::size_t size = 0;
+  const auto map = [&] {
+    nst_map *made = nullptr, *again = nullptr;
+    nst_status s = nst_map_create(&made, g_error);
+    s = s != NST_OK ? s : nst_map_insert(made, 3, keys, numbers, fresh, g_error);
+    s = s != NST_OK ? s : nst_map_find(made, 3, keys, 1, numbers, g_error);
+    s = s != NST_OK ? s : nst_map_save(made, state.data(), state.size(), &size, g_error);
+    s = s != NST_OK ? s : nst_map_load(state.data(), size, &again, g_error);
+    nst_map_destroy(made);
+    nst_map_destroy(again);
+    return s;
+  };
+  const auto population = [&] {
+    nst_population *made = nullptr, *again = nullptr;
+    nst_status s = nst_population_create(2, &made, g_error);
+    for (std::uint64_t i = 0; i < 4; ++i) {
+      s = s != NST_OK ? s : nst_population_born(made, i, &died, &gone, g_error);
+    }
+    s = s != NST_OK ? s : nst_population_members(made, numbers, 3, &length, g_error);
+    s = s != NST_OK ? s : nst_population_save(made, state.data(), state.size(), &size, g_error);
+    s = s != NST_OK ? s : nst_population_load(state.data(), size, &again, g_error);
+    nst_population_destroy(made);
+    nst_population_destroy(again);
+    return s;
+  };
+  const auto tree = [&] {
+    nst_tree *made = nullptr, *again = nullptr;
+    nst_status s = nst_tree_create(branching, 3, &rule, 1, 2, &made, g_error);
+    s = s != NST_OK ? s : nst_tree_run(made, values, 8, 20, g_error);
+    s = s != NST_OK ? s : nst_tree_select(made, 2, codes, lengths, tickets, g_error);
+    s = s != NST_OK ? s : nst_tree_backup(made, 1, tickets, values, g_error);
+    s = s != NST_OK ? s : nst_tree_children(made, nullptr, 0, visits, sums, g_error);
+    s = s != NST_OK ? s : nst_tree_best_path(made, path, 3, &length, g_error);
+    s = s != NST_OK ? s : nst_tree_save(made, state.data(), state.size(), &size, g_error);
+    s = s != NST_OK ? s : nst_tree_load(state.data(), size, &again, g_error);
+    s = s != NST_OK ? s : nst_tree_forget(again, 1, tickets + 1, g_error);
+    nst_tree_destroy(made);
+    nst_tree_destroy(again);
+    return s;
+  };
+  // What is made once and stays is made before memory runs out.
+  return map() == NST_OK && population() == NST_OK && tree() == NST_OK && exhaust("map", map) &&
+         exhaust("population", population) && exhaust("tree", tree);
+}
+
 // With `large`, batches that are spread over threads too.
 bool run(const char* path, bool large) {
   std::ifstream file(path, std::ios::binary);
@@ -161,6 +217,10 @@ int main(int count, char** paths) {
   const nst_status none = nst_error_create(&g_error);
   if (!alloc::disarm() || none != NST_ERROR_MEMORY || g_error != nullptr ||
       nst_error_create(&g_error) != NST_OK) {
+    return 1;
+  }
+  if (!books()) {
+    std::fprintf(stderr, "books: %s\n", nst_error_message(g_error));
     return 1;
   }
   for (int i = 1; i < count; ++i) {

@@ -19,6 +19,7 @@
 
 #include "alloc.hpp"
 #include "mutator.hpp"
+#include "nasturtium/book_state.hpp"
 #include "nasturtium/c_api.h"
 #include "nasturtium/keys.hpp"
 #include "nasturtium/moves.hpp"
@@ -39,7 +40,7 @@ struct Source {
 };
 
 struct Tally {
-  std::uint64_t texts = 0, states = 0, codes = 0;  // accepted
+  std::uint64_t texts = 0, states = 0, codes = 0, books = 0;  // accepted
 };
 
 std::string string_of(const std::vector<std::uint8_t>& bytes) {
@@ -156,6 +157,161 @@ bool try_codes_state(const std::string& input, const Source& source, Tally& tall
   }
   REQUIRE(watch.nothing_left());
   return true;
+}
+
+// States of the bookkeeping, by their kind.
+using Books = std::vector<std::string>;
+
+template <typename Value>
+void keep(const Value& value, Books& books) {
+  std::vector<std::uint8_t> state;
+  if (nst::save_state(value, state).ok()) {
+    books.push_back(string_of(state));
+  }
+}
+
+bool make_books(Books& books) {
+  std::uint64_t died = 0;
+  nst::AgeingQueue queue(3);
+  nst::SteadyState steady(3);
+  nst::Generational generations(3, 1);
+  for (std::uint64_t i = 0; i < 7; ++i) {
+    queue.born(i, died);
+    steady.born(i, static_cast<double>(i % 3), died);
+    generations.born(i, static_cast<double>(i % 3));
+  }
+  nst::ParetoArchive archive(3);
+  const double points[] = {1, 2, 3, 3, 2, 1, 2, 2, 2};
+  const std::uint64_t ids[] = {4, 5, 6};
+  std::uint8_t kept[3];
+  REQUIRE(archive.add(3, points, ids, kept).ok());
+  const std::uint32_t etas[] = {2, 3};
+  nst::Rungs rungs;
+  nst::StoppingRungs stopping;
+  REQUIRE(rungs.open(etas, 2).ok() && stopping.open(etas).ok());
+  for (std::uint64_t i = 0; i < 6; ++i) {
+    bool goes_on = false;
+    REQUIRE(rungs.add(0, i, points + i).ok());
+    REQUIRE(stopping.report(i % 2, points[i], goes_on).ok());
+  }
+  REQUIRE(rungs.promote(3, 0).ok() && rungs.add(1, 3, points).ok());
+  nst::Halving halving;
+  nst::Hyperband hyperband;
+  const std::uint64_t sizes[] = {4, 2};
+  REQUIRE(halving.open(sizes).ok() && hyperband.open(4, 2).ok());
+  std::uint64_t number = 0, rung = 0;
+  nst::Hyperband::Job job;
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(halving.next(number, rung) && hyperband.next(job));
+  }
+  REQUIRE(halving.tell(1, 0.5).ok() && hyperband.tell(2, 0.5).ok());
+  nst::TreeRule rule;
+  rule.formula = nst::TreeRule::Formula::puct;
+  const std::uint32_t branching[] = {2, 3};
+  const double table[] = {0, 1, 2, 3, 4, 5};
+  nst::Tree tree;
+  REQUIRE(tree.open(branching, rule, {1, 2}).ok() && tree.run(table, 5, nullptr).ok());
+  std::uint8_t codes[4];
+  std::uint32_t lengths[2];
+  std::uint64_t tickets[2];
+  REQUIRE(tree.select(2, codes, lengths, tickets).ok());
+  nst::KeyMap map;
+  const std::uint64_t keys[] = {1, 2, 3, 4};
+  std::uint64_t numbers[2];
+  REQUIRE(map.insert(2, keys, numbers, kept).ok());
+  nst::Species species(3, 1);
+  const std::uint8_t founders[] = {0, 0, 0, 1, 1, 1};
+  std::uint32_t places[2];
+  species.assign(2, founders, places);
+  nst::Bandit bandit;
+  double p[2];
+  REQUIRE(bandit.open(2, {nst::BanditRule::Formula::exp3, 1, 0.5}, {3, 4}).ok());
+  REQUIRE(bandit.choose(2, places, p).ok() && bandit.reward(1, places, p, table).ok());
+  keep(queue, books);
+  keep(archive, books);
+  keep(rungs, books);
+  keep(stopping, books);
+  keep(halving, books);
+  keep(hyperband, books);
+  keep(tree, books);
+  keep(map, books);
+  keep(steady, books);
+  keep(generations, books);
+  keep(species, books);
+  keep(bandit, books);
+  REQUIRE(books.size() == 12);
+  return true;
+}
+
+template <typename Value>
+bool try_value(const std::string& input, Value& value, Tally& tally) {
+  const alloc::Watch watch;
+  const nst::Status status = nst::load_state(bytes_of(input), value);
+  REQUIRE(watch.within(input.size()));
+  REQUIRE(sound(status));
+  REQUIRE(status.ok() || status.code == nst::Code::state);
+  if (status.ok()) {
+    ++tally.books;
+    std::vector<std::uint8_t> again;
+    REQUIRE(nst::save_state(value, again).ok() && string_of(again) == input);
+  }
+  return true;
+}
+
+template <typename Value, typename... Arguments>
+bool try_book(const std::string& input, Tally& tally, Arguments... arguments) {
+  const alloc::Watch watch;
+  {
+    Value value(arguments...);
+    if (!try_value(input, value, tally)) {
+      return false;
+    }
+  }
+  REQUIRE(watch.nothing_left());
+  return true;
+}
+
+bool try_books(std::size_t kind, const std::string& input, Tally& tally) {
+  switch (kind) {
+    case 0:
+      return try_book<nst::AgeingQueue>(input, tally, 1);
+    case 1:
+      return try_book<nst::ParetoArchive>(input, tally, 1);
+    case 2:
+      return try_book<nst::Rungs>(input, tally);
+    case 3:
+      return try_book<nst::StoppingRungs>(input, tally);
+    case 4:
+      return try_book<nst::Halving>(input, tally);
+    case 5:
+      return try_book<nst::Hyperband>(input, tally);
+    case 6:
+      return try_book<nst::Tree>(input, tally);
+    case 7:
+      return try_book<nst::KeyMap>(input, tally);
+    case 8:
+      return try_book<nst::SteadyState>(input, tally, 1);
+    case 9:
+      return try_book<nst::Generational>(input, tally, 1, 0);
+    case 10:
+      return try_book<nst::Species>(input, tally, 1, 0);
+    default:
+      return try_book<nst::Bandit>(input, tally);
+  }
+}
+
+bool execute_book(std::uint64_t seed, std::uint64_t number, const Books& books, Tally& tally) {
+  mutator::Random random({seed, 1}, number, nst::Purpose::stream);
+  const std::size_t kind = mutator::below(random, books.size());
+  std::string input = books[kind];
+  const std::string splice = books[mutator::below(random, books.size())];
+  for (std::uint32_t changes = 1 + random.below(random.below(4) ? 2 : 6); changes > 0; --changes) {
+    mutator::change(input, splice, random);
+  }
+  if (random.below(8) != 0) {
+    mutator::reseal(input);
+  }
+  return try_books(kind, input, tally);
 }
 
 bool execute(std::uint64_t seed, std::uint64_t number, const std::vector<Source>& sources,
@@ -290,8 +446,12 @@ int main(int count, char** arguments) {
     return 1;
   }
   Tally tally;
+  Books books;
+  if (!make_books(books)) {
+    return 1;
+  }
   for (std::uint64_t i = 0; i < executions; ++i) {
-    if (!execute(seed, i, sources, tally)) {
+    if (!(i % 3 == 0 ? execute_book(seed, i, books, tally) : execute(seed, i, sources, tally))) {
       std::fprintf(stderr, "execution %llu of seed %llu\n", static_cast<unsigned long long>(i),
                    static_cast<unsigned long long>(seed));
       return 1;
@@ -301,8 +461,9 @@ int main(int count, char** arguments) {
     nst_space_destroy(source.handle);
   }
   std::printf(
-      "%llu executions; accepted: %llu texts, %llu spaces, %llu batches of codes\n",
+      "%llu executions; accepted: %llu texts, %llu spaces, %llu batches of codes, %llu books\n",
       static_cast<unsigned long long>(executions), static_cast<unsigned long long>(tally.texts),
-      static_cast<unsigned long long>(tally.states), static_cast<unsigned long long>(tally.codes));
-  return tally.texts > 0 && tally.states > 0 && tally.codes > 0 ? 0 : 1;
+      static_cast<unsigned long long>(tally.states), static_cast<unsigned long long>(tally.codes),
+      static_cast<unsigned long long>(tally.books));
+  return tally.texts > 0 && tally.states > 0 && tally.codes > 0 && tally.books > 0 ? 0 : 1;
 }

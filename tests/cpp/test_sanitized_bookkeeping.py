@@ -11,7 +11,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WARNINGS = ["-Wall", "-Wextra", "-Wconversion", "-Werror"]
-PARTS = ("halving", "hypervolume", "mcts", "mcts_tree", "parallel", "pareto", "points",
+PARTS = ("bandit", "generations", "halving", "hypervolume", "mcts", "mcts_positions", "mcts_tree",
+         "parallel", "pareto", "points",
          "population", "rng", "rungs", "select")  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from collections import Counter
 
 import numpy as np
 
-from nasturtium.search import AgeingQueue, Observation, random_search, regularized_evolution
+from nasturtium.bookkeeping import AgeingQueue
+from nasturtium.search import Observation, random_search, regularized_evolution
 from nasturtium.spaces import Choice, Space
 from nasturtium.testing import sign_test
 
@@ -40,7 +41,7 @@ def check_ages(population):
     for birth in range(4 * population):
         gone = queue.born(birth)
         assert gone == (birth - population if birth >= population else None)
-        assert queue.members == tuple(range(max(0, birth - population + 1), birth + 1))
+        assert queue.members.tolist() == [*range(max(0, birth - population + 1), birth + 1)]
 
 
 def test_ages_and_beats_random_search():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import pickle
 from pathlib import Path
 from typing import Any
@@ -233,3 +234,47 @@ def test_a_string_rule_that_would_explode_is_refused() -> None:
 def test_golden_fingerprints() -> None:
     golden = json.loads((Path(__file__).parents[1] / "golden/architecture_keys.json").read_text())
     assert nb201().fingerprint == golden["fingerprints"]["nb201"]
+
+
+@st.composite
+def limited_spaces(draw: st.DrawFn) -> Space:
+    """A few decisions with conditions, and constraints of every kind that is counted."""
+    decisions: list[Choice] = []
+    for i in range(draw(st.integers(1, 6))):
+        when = {}
+        for other in decisions:
+            if draw(st.integers(0, 3)) == 0:
+                options = st.sampled_from(other.options)
+                when[other.name] = tuple(draw(st.lists(options, min_size=1, unique=True)))
+        decisions.append(Choice(f"d{i}", "abcd"[: draw(st.integers(1, 4))], when=when))
+    limits = []
+    for _ in range(draw(st.integers(0, 4))):
+        names = draw(st.lists(st.sampled_from(decisions), min_size=1, unique=True))
+        kind = draw(st.sampled_from(["forbid", "at_most", "at_least"]))
+        if kind == "forbid":
+            options = {d: draw(st.lists(st.sampled_from(d.options), min_size=1)) for d in names}
+            limits.append(forbid({d.name: tuple(set(v)) for d, v in options.items()}))
+        else:
+            make = at_most if kind == "at_most" else at_least
+            limits.append(make(names, "a", draw(st.integers(0, len(names)))))
+    return Space("limited", decisions, None, limits)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(limited_spaces())
+def test_genotypes_are_counted_without_listing_them(space: Space) -> None:
+    assert space.size() == len(space.enumerate())
+
+
+def test_counts_of_spaces_that_are_too_large_to_list() -> None:
+    names = [Choice(f"d{i}", ("a", "b", "c")) for i in range(60)]
+    # Of 60 decisions k have "a": binomial(60, k) 2^(60 - k).
+    some = [math.comb(60, k) * 2 ** (60 - k) for k in range(61)]
+    assert Space("s", names, None, [at_most(names, "a", 3)]).size() == sum(some[:4])
+    both = [at_least(names, "a", 5), at_most(names, "a", 7)]
+    assert Space("s", names, None, both).size() == sum(some[5:8])
+    pair = [forbid({"d0": "a", "d59": ("b", "c")})]
+    assert Space("s", names, None, pair).size() == 3**60 - 2 * 3**58
+    graph = Graph().node("in", "sum").node("out", "sum").edge("in", "out", names[0])
+    with pytest.raises(SpaceError, match=r"connected\(\) is counted by listing only"):
+        Space("s", names, graph, [connected()]).size()

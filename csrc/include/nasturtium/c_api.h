@@ -165,6 +165,101 @@ NST_API nst_status nst_codes_load(const nst_space* space, const uint8_t* bytes, 
                                   uint8_t* out, uint64_t capacity, uint64_t* rows,
                                   nst_error* error) NST_NOEXCEPT;
 
+/* The books of a search: a map of keys, a population in which the oldest dies, a search tree. One
+ * call at a time may use a handle of these, but any number may find in one map. Each saves to bytes
+ * and loads from them as spaces do (book_state.hpp states the formats). */
+typedef struct nst_map nst_map;
+typedef struct nst_population nst_population;
+typedef struct nst_tree nst_tree;
+
+/* Numbers keys of two words 0, 1, 2, ... in the order in which they first come. */
+NST_API nst_status nst_map_create(nst_map** out, nst_error* error) NST_NOEXCEPT;
+NST_API void nst_map_destroy(nst_map* map) NST_NOEXCEPT;
+NST_API uint64_t nst_map_size(const nst_map* map) NST_NOEXCEPT;
+
+/* For each key its number, and a byte that is 1 where it was new. After NST_ERROR_LIMIT the map
+ * holds the keys of the rows before nst_error_where(). */
+NST_API nst_status nst_map_insert(nst_map* map, uint64_t n, const uint64_t* keys, uint64_t* numbers,
+                                  uint8_t* fresh, nst_error* error) NST_NOEXCEPT;
+
+/* For each key its number, or 2^64 - 1. */
+NST_API nst_status nst_map_find(const nst_map* map, uint64_t n, const uint64_t* keys,
+                                uint32_t threads, uint64_t* numbers, nst_error* error) NST_NOEXCEPT;
+
+NST_API nst_status nst_map_save(const nst_map* map, uint8_t* out, size_t capacity, size_t* size,
+                                nst_error* error) NST_NOEXCEPT;
+NST_API nst_status nst_map_load(const uint8_t* bytes, size_t size, nst_map** out,
+                                nst_error* error) NST_NOEXCEPT;
+
+/* A population of at most `most` individuals, numbers, in which the oldest dies. */
+NST_API nst_status nst_population_create(uint64_t most, nst_population** out,
+                                         nst_error* error) NST_NOEXCEPT;
+NST_API void nst_population_destroy(nst_population* population) NST_NOEXCEPT;
+NST_API uint64_t nst_population_size(const nst_population* population) NST_NOEXCEPT;
+
+/* Adds the youngest; `gone` is 1 where the oldest, `died`, dies for it. */
+NST_API nst_status nst_population_born(nst_population* population, uint64_t individual,
+                                       uint64_t* died, uint8_t* gone,
+                                       nst_error* error) NST_NOEXCEPT;
+
+/* The living, oldest first. */
+NST_API nst_status nst_population_members(const nst_population* population, uint64_t* out,
+                                          uint64_t capacity, uint64_t* length,
+                                          nst_error* error) NST_NOEXCEPT;
+
+NST_API nst_status nst_population_save(const nst_population* population, uint8_t* out,
+                                       size_t capacity, size_t* size,
+                                       nst_error* error) NST_NOEXCEPT;
+NST_API nst_status nst_population_load(const uint8_t* bytes, size_t size, nst_population** out,
+                                       nst_error* error) NST_NOEXCEPT;
+
+/* How a tree chooses (mcts.hpp): UCT, or PUCT where `puct` is 1. Widening needs a factor above 0;
+ * max_nodes 0 stands for as many as there can be; `reserved` is 0. */
+typedef struct nst_tree_rule {
+  double c;
+  double first_play;
+  double pending;
+  double widen_factor;
+  double widen_exponent;
+  uint64_t max_nodes;
+  uint32_t puct;
+  uint32_t reserved;
+} nst_tree_rule;
+
+/* A tree over `depth` decisions, decision i with branching[i] options, 1 to 256. */
+NST_API nst_status nst_tree_create(const uint32_t* branching, size_t depth,
+                                   const nst_tree_rule* rule, uint64_t seed, uint32_t stream,
+                                   nst_tree** out, nst_error* error) NST_NOEXCEPT;
+NST_API void nst_tree_destroy(nst_tree* tree) NST_NOEXCEPT;
+NST_API uint64_t nst_tree_visits(const nst_tree* tree) NST_NOEXCEPT;
+
+/* Whole simulations against the values of all n leaves, the first decision the most significant. */
+NST_API nst_status nst_tree_run(nst_tree* tree, const double* values, uint64_t n,
+                                uint64_t simulations, nst_error* error) NST_NOEXCEPT;
+
+/* n leaves, n rows of `depth` decisions, of which lengths[i] are in the tree; they are pending
+ * until their tickets come back with their values, or are forgotten. */
+NST_API nst_status nst_tree_select(nst_tree* tree, uint64_t n, uint8_t* codes, uint32_t* lengths,
+                                   uint64_t* tickets, nst_error* error) NST_NOEXCEPT;
+NST_API nst_status nst_tree_backup(nst_tree* tree, uint64_t n, const uint64_t* tickets,
+                                   const double* values, nst_error* error) NST_NOEXCEPT;
+NST_API nst_status nst_tree_forget(nst_tree* tree, uint64_t n, const uint64_t* tickets,
+                                   nst_error* error) NST_NOEXCEPT;
+
+/* Visits and sums of values of the children behind a path of decisions, one entry an option of the
+ * next decision. */
+NST_API nst_status nst_tree_children(const nst_tree* tree, const uint8_t* path, size_t length,
+                                     uint64_t* visits, double* sums, nst_error* error) NST_NOEXCEPT;
+
+/* The most visited child of each node from the root on. */
+NST_API nst_status nst_tree_best_path(const nst_tree* tree, uint8_t* out, uint64_t capacity,
+                                      uint64_t* length, nst_error* error) NST_NOEXCEPT;
+
+NST_API nst_status nst_tree_save(const nst_tree* tree, uint8_t* out, size_t capacity, size_t* size,
+                                 nst_error* error) NST_NOEXCEPT;
+NST_API nst_status nst_tree_load(const uint8_t* bytes, size_t size, nst_tree** out,
+                                 nst_error* error) NST_NOEXCEPT;
+
 #if defined(__cplusplus)
 }
 #endif

@@ -48,7 +48,13 @@ class Tree {
  public:
   static constexpr std::size_t kMaxDepth = 4096, kMaxBranching = 256;
 
-  Status open(std::span<const std::uint32_t> branching, const TreeRule& rule, RandomKey key);
+  // With `classes`, a number for each leaf (canonical keys, say; the first decision the most
+  // significant): ways down whose leaves have equal classes under equal further decisions lead to
+  // one position, whose children are shared (UCT1 of Childs, Brodeur, Kocsis, "Transpositions and
+  // move groups in Monte Carlo tree search", CIG 2008). N is then one more than the visits of a
+  // position's children, from wherever they came. At most 2^24 leaves.
+  Status open(std::span<const std::uint32_t> branching, const TreeRule& rule, RandomKey key,
+              std::span<const std::uint32_t> classes = {});
 
   // Whole simulations against a table of the values of all leaves, the first decision the most
   // significant. Where `leaves` is given, it takes the number of each simulation's leaf.
@@ -75,12 +81,15 @@ class Tree {
   void best_path(std::vector<std::uint8_t>& out) const;
 
   const std::vector<std::uint32_t>& branching() const { return branching_; }
+  const TreeRule& rule() const { return rule_; }
+  const std::vector<std::uint32_t>& classes() const { return classes_; }
   std::uint64_t visits() const { return slots_.empty() ? 0 : slots_[0].visits; }
   std::uint64_t pending() const { return pending_.size(); }
   std::uint64_t nodes() const;  // with visits
   std::uint64_t bytes() const;  // of the nodes, as allocated
 
  private:
+  friend struct StateAccess;
   struct Slot {
     double sum = 0;
     std::uint32_t visits = 0;
@@ -88,8 +97,18 @@ class Tree {
   };
   static_assert(sizeof(Slot) == 16);
 
+  // The positions of one depth, the root's first.
+  struct Positions {
+    std::vector<std::uint32_t> next;    // of each, the position behind each option
+    std::vector<std::uint32_t> blocks;  // of each, the first of its children, 0: none yet
+  };
+
+  Status find_positions(std::span<const std::uint32_t> classes);
+  std::uint32_t position_behind(std::span<const std::uint8_t> path) const;
+  // The first child of a slot; what a position has counts for all slots that lead to it.
+  std::uint32_t children_of(std::uint32_t at, std::span<const std::uint8_t> path) const;
   std::size_t descend(std::uint8_t* code);
-  bool grow(std::uint32_t at, std::size_t depth);
+  bool grow(std::uint32_t at, std::size_t depth, std::uint32_t position);
   std::uint32_t choose(std::uint32_t at, std::size_t depth) const;
   std::uint32_t choose_uct(std::uint32_t at, std::size_t depth) const;
   std::uint32_t choose_any(std::uint32_t at, std::size_t depth) const;
@@ -108,9 +127,11 @@ class Tree {
   const double* inverse_roots_ = nullptr;
   const double* roots_of_logs_ = nullptr;
   std::vector<Slot> slots_;
-  std::vector<double> priors_;       // one a slot, PUCT only
-  std::vector<std::uint32_t> path_;  // slots of the present way down
-  std::uint64_t started_ = 0;        // simulations, the next one's number
+  std::vector<double> priors_;          // one a slot, PUCT only
+  std::vector<std::uint32_t> classes_;  // of the leaves, empty without transpositions
+  std::vector<Positions> positions_;    // by depth, empty without transpositions
+  std::vector<std::uint32_t> path_;     // slots of the present way down
+  std::uint64_t started_ = 0;           // simulations, the next one's number
   std::unordered_map<std::uint64_t, std::vector<std::uint32_t>> pending_;
 };
 
@@ -118,6 +139,7 @@ class Tree {
 // their sum is independent of the number of threads (Chaslot et al. 2008, root parallelization).
 Status root_parallel(std::span<const double> table, std::span<const std::uint32_t> branching,
                      const TreeRule& rule, RandomKey key, std::uint32_t trees,
-                     std::uint64_t simulations, unsigned threads, Tree& out);
+                     std::uint64_t simulations, unsigned threads, Tree& out,
+                     std::span<const std::uint32_t> classes = {});
 
 }  // namespace nasturtium

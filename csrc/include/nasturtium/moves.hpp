@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "nasturtium/rng.hpp"
@@ -23,6 +25,31 @@ Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint
 Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* codes,
               std::uint8_t* out);
 
+// What `mutate` changes in a code of a space without conditions whose decisions all have a choice.
+struct Change {
+  std::size_t decision;
+  std::uint8_t option;
+};
+inline Change draw_change(const Space& space, RowRandom& random, const std::uint8_t* code) {
+  const std::size_t at = random.below(static_cast<std::uint32_t>(space.width()));
+  const std::uint32_t other = random.below(space.counts[at] - 1);
+  return {at, static_cast<std::uint8_t>(other + (other >= code[at]))};
+}
+
+// Rows of `mutate` one at a time, for loops in which each follows from the ones before.
+class RowMutation {
+ public:
+  explicit RowMutation(const Space& space);
+  ~RowMutation();
+  RowMutation(RowMutation&&) noexcept;
+
+  Status operator()(RowRandom random, const std::uint8_t* code, std::uint8_t* out);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
 // Each decision from either parent by a fair coin, or drawn where it is active in neither.
 Status crossover(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* a,
                  const std::uint8_t* b, std::uint8_t* out);
@@ -34,6 +61,13 @@ Status neighbors(const Space& space, const std::uint8_t* code, std::vector<std::
 // All valid codes in lexicographic order, appended to `out`; at most `limit` well-formed codes are
 // looked at.
 Status enumerate(const Space& space, std::uint64_t limit, std::vector<std::uint8_t>& out);
+
+// Some of them: those that are not before `from` and before `to` (rows of digits, which need be no
+// codes; null: from the first, to the last), at most about `most`, appended to `out`. `next` takes
+// where to go on, and is empty where nothing is left. Ranges that meet share nothing.
+Status enumerate_range(const Space& space, const std::uint8_t* from, const std::uint8_t* to,
+                       std::uint64_t most, std::vector<std::uint8_t>& out,
+                       std::vector<std::uint8_t>& next);
 
 // One byte per row: 1 where it is a valid code.
 Status valid_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes, std::uint8_t* out,

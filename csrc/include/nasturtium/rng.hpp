@@ -36,9 +36,11 @@ constexpr PhiloxKey split(std::uint64_t seed) {
   return {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
 }
 
-// The first two words of each of kPhiloxLanes rows from `row` on, as RowRandom::word gives them.
+// Words 2 block and 2 block + 1 of each of kPhiloxLanes rows from `row` on, as RowRandom::word
+// gives them.
 constexpr std::size_t kPhiloxLanes = 8;
-void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out);
+void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out,
+               std::uint32_t block = 0);
 
 // Fills `out` with the words of blocks counter, counter + 1, ... (two words a block, the low half
 // first) of Purpose::stream.

@@ -40,6 +40,7 @@ class Rungs {
   std::uint64_t count(std::uint64_t rung) const { return rungs_[rung].count; }
 
  private:
+  friend struct StateAccess;
   using Rank = std::array<double, kMaxWidth>;
   struct Entry {
     Rank rank;
@@ -74,6 +75,7 @@ class StoppingRungs {
   Status report(std::uint64_t rung, double value, bool& goes_on);
 
  private:
+  friend struct StateAccess;
   std::vector<std::uint32_t> etas_;
   std::vector<std::uint64_t> counts_;
   std::vector<std::vector<double>> values_;  // the best first
@@ -97,6 +99,7 @@ class Halving {
   bool best(std::uint64_t& number, double& value) const;
 
  private:
+  friend struct StateAccess;
   enum class State : std::uint8_t { idle, out, told };
   void finish_rung();
 
@@ -136,9 +139,13 @@ class Hyperband {
   bool next(Job& job);
   Status tell(std::uint64_t number, double value);
   bool done() const;
+  std::uint64_t resource() const { return resource_; }
+  std::uint64_t eta() const { return eta_; }
   const std::vector<Bracket>& brackets() const { return brackets_; }
 
  private:
+  friend struct StateAccess;
+  std::uint64_t resource_ = 0, eta_ = 0;
   std::vector<Bracket> brackets_;
   std::vector<Halving> states_;
   std::vector<std::uint64_t> firsts_;  // the first number of each bracket

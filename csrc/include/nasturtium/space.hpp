@@ -127,8 +127,6 @@ bool well_formed(const Space& space, const std::uint8_t* code, std::uint8_t* act
 bool satisfies(const Space& space, const std::uint8_t* code, const std::uint8_t* active,
                std::string* reason = nullptr);
 
-std::uint64_t hash_text(std::string_view text, std::uint64_t seed);
-
 constexpr std::uint64_t bit(std::size_t i) { return std::uint64_t{1} << i; }
 
 // A bijective mix of 64 bits (the finalizer of MurmurHash3).
@@ -140,5 +138,15 @@ constexpr std::uint64_t mix(std::uint64_t x) {
   x ^= x >> 33;
   return x;
 }
+
+// FNV-1a between two mixes, as a whole and character by character.
+constexpr std::uint64_t text_hash_begin(std::uint64_t seed) {
+  return mix(seed ^ 0xCBF29CE484222325ull);
+}
+constexpr std::uint64_t text_hash_next(std::uint64_t h, char c) {
+  return (h ^ static_cast<std::uint8_t>(c)) * 0x100000001B3ull;
+}
+constexpr std::uint64_t text_hash_end(std::uint64_t h, std::uint64_t size) { return mix(h ^ size); }
+std::uint64_t hash_text(std::string_view text, std::uint64_t seed);
 
 }  // namespace nasturtium

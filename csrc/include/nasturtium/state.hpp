@@ -28,7 +28,23 @@ namespace nasturtium {
 // Payloads:
 //   space   its text form
 //   codes   declaration_key, two uint64; number of rows, uint64; the rows, one byte a decision
-enum class StateKind : std::uint32_t { space = 1, codes = 2 };
+enum class StateKind : std::uint32_t {
+  space = 1,
+  codes = 2,
+  // book_state.hpp
+  ageing_queue = 16,
+  pareto_archive = 17,
+  rungs = 18,
+  stopping_rungs = 19,
+  halving = 20,
+  hyperband = 21,
+  tree = 22,
+  key_map = 23,
+  steady_state = 24,
+  generational = 25,
+  species = 26,
+  bandit = 27,
+};
 
 constexpr std::uint32_t kStateVersion = 1;
 constexpr std::size_t kStateHeader = 24;

@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasturtium import _core
 from nasturtium.bookkeeping.arrays import array
+from nasturtium.bookkeeping.state import Held, State
 from nasturtium.errors import UserError
 
 __all__ = ["AgeingQueue", "ParetoArchive"]
 
 
-class AgeingQueue:
+class AgeingQueue(Held[_core.AgeingQueue]):
     """A population in which the oldest dies: after `size` further births an individual is gone.
 
     Individuals are numbers below 2**64. A birth is O(1).
@@ -32,22 +33,29 @@ class AgeingQueue:
         if size < 1:
             raise UserError("a population holds at least one individual")
         self.size = size
-        self._queue = _core.AgeingQueue(size)
+        self._held = _core.AgeingQueue(size)
+
+    @classmethod
+    def _load(cls, state: State) -> _core.AgeingQueue:
+        return _core.AgeingQueue.load(state)
+
+    def _describe(self) -> None:
+        self.size = self._held.capacity
 
     def __len__(self) -> int:
-        return len(self._queue)
+        return len(self._held)
 
     def born(self, individual: int) -> int | None:
         """Add the youngest; returns the one that dies for it, or None while there is room."""
-        return self._queue.born(individual)
+        return self._held.born(individual)
 
     @property
     def members(self) -> NDArray[np.uint64]:
         """The living, oldest first, uint64[k]."""
-        return self._queue.members()
+        return self._held.members()
 
 
-class ParetoArchive:
+class ParetoArchive(Held[_core.ParetoArchive]):
     """Individuals of which none dominates another; all objectives are minimized.
 
     One that has the objectives of a member, or larger ones, is refused: of equal ones the first
@@ -70,10 +78,17 @@ class ParetoArchive:
         if objectives < 1:
             raise UserError("an archive takes at least one objective")
         self.objectives = objectives
-        self._archive = _core.ParetoArchive(objectives)
+        self._held = _core.ParetoArchive(objectives)
+
+    @classmethod
+    def _load(cls, state: State) -> _core.ParetoArchive:
+        return _core.ParetoArchive.load(state)
+
+    def _describe(self) -> None:
+        self.objectives = self._held.objectives
 
     def __len__(self) -> int:
-        return len(self._archive)
+        return len(self._held)
 
     def add(self, points: ArrayLike, ids: ArrayLike) -> NDArray[np.bool_]:
         """Offer individuals one after the other; returns which of them joined at their time.
@@ -87,20 +102,20 @@ class ParetoArchive:
         """
         rows = array(points, np.float64, 2, "points")
         kept = np.empty(len(rows), np.bool_)
-        self._archive.add(rows, array(ids, np.uint64, 1, "ids"), kept)
+        self._held.add(rows, array(ids, np.uint64, 1, "ids"), kept)
         return kept
 
     @property
     def ids(self) -> NDArray[np.uint64]:
         """The members, uint64[k]: two objectives by the first one, else as they came."""
-        return self._archive.members()[0]
+        return self._held.members()[0]
 
     @property
     def points(self) -> NDArray[np.float64]:
         """The members' objectives, float64[k, m], in the order of `ids`."""
-        return self._archive.members()[1]
+        return self._held.members()[1]
 
     @property
     def bytes(self) -> int:
         """Memory of the members as allocated."""
-        return self._archive.bytes
+        return self._held.bytes

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nasturtium import _core
+from nasturtium.bookkeeping.state import Held, State
 from nasturtium.errors import UserError
 
 __all__ = [
@@ -19,14 +20,14 @@ __all__ = [
 ]
 
 
-class Rungs:
+class Rungs(Held[_core.Rungs]):
     """ASHA by promotion: which entry rises next, for len(etas) + 1 rungs.
 
     An entry of rung k may rise to k + 1 iff it is among the best floor(n_k / etas[k]) of the n_k
     entries that rung k holds, and has not risen before; so a small rung promotes nothing. Rungs
-    are searched from the top. An entry without a rank counts in n_k, but never rises. The same
-    rule as `nasturtium.search.Rungs`, for a rung of s in O(log s) comparisons and a move of at most
-    256 entries to add one, O(s / 256) steps a rung to ask.
+    are searched from the top. An entry without a rank counts in n_k, but never rises. For a rung of
+    s in O(log s) comparisons and a move of at most 256 entries to add one, O(s / 256) steps a rung
+    to ask.
 
     Args:
         etas: one for each rung below the last.
@@ -48,7 +49,11 @@ class Rungs:
     def __init__(self, etas: Sequence[int], *, width: int = 1) -> None:
         if any(eta < 1 for eta in etas):
             raise UserError("an eta is at least 1")
-        self._rungs = _core.Rungs(etas, width)
+        self._held = _core.Rungs(etas, width)
+
+    @classmethod
+    def _load(cls, state: State) -> _core.Rungs:
+        return _core.Rungs.load(state)
 
     def add(self, rung: int, number: int, rank: Sequence[float] | None) -> None:
         """Entry `number` was evaluated at `rung`; `rank` is None where that failed.
@@ -56,26 +61,26 @@ class Rungs:
         Raises:
             UserError: the rung holds the entry, or the rank holds NaN or has another width.
         """
-        self._rungs.add(rung, number, rank)
+        self._held.add(rung, number, rank)
 
     def next(self, *, every: bool = False) -> tuple[int, int] | None:
         """(number, rung it stands on) of the entry to promote, or None; changes nothing.
 
         With `every` any entry may rise, the best first: for when nothing new can come.
         """
-        return self._rungs.next(every)
+        return self._held.next(every)
 
     def promote(self, number: int, rung: int) -> None:
         """Entry `number` of `rung` rises; raises UserError the second time."""
-        self._rungs.promote(number, rung)
+        self._held.promote(number, rung)
 
     @property
     def counts(self) -> list[int]:
         """How many entries each rung holds, failed ones included."""
-        return self._rungs.counts()
+        return self._held.counts()
 
 
-class StoppingRungs:
+class StoppingRungs(Held[_core.StoppingRungs]):
     """ASHA by stopping: nothing waits, and an entry goes on or ends when it reports.
 
     An entry that reports at rung k goes on iff its value is not below the
@@ -89,14 +94,18 @@ class StoppingRungs:
     def __init__(self, etas: Sequence[int]) -> None:
         if any(eta < 1 for eta in etas):
             raise UserError("an eta is at least 1")
-        self._rungs = _core.StoppingRungs(etas)
+        self._held = _core.StoppingRungs(etas)
+
+    @classmethod
+    def _load(cls, state: State) -> _core.StoppingRungs:
+        return _core.StoppingRungs.load(state)
 
     def report(self, rung: int, value: float) -> bool:
         """Whether the entry that reached `rung` with this value goes on."""
-        return self._rungs.report(rung, value)
+        return self._held.report(rung, value)
 
 
-class Halving:
+class Halving(Held[_core.Halving]):
     """Synchronous successive halving of the entries 0 ... sizes[0] - 1.
 
     When all entries of rung k have their values, the best sizes[k + 1] go on to rung k + 1; equal
@@ -112,25 +121,29 @@ class Halving:
     def __init__(self, sizes: Sequence[int]) -> None:
         if any(size < 1 for size in sizes):
             raise UserError("each rung takes at least one entry")
-        self._halving = _core.Halving(sizes)
+        self._held = _core.Halving(sizes)
+
+    @classmethod
+    def _load(cls, state: State) -> _core.Halving:
+        return _core.Halving.load(state)
 
     def next(self) -> tuple[int, int] | None:
         """(number, rung) to evaluate next; None where values are missing or all is done."""
-        return self._halving.next()
+        return self._held.next()
 
     def tell(self, number: int, value: float) -> None:
         """The value of an entry that was given out; raises UserError for any other."""
-        self._halving.tell(number, value)
+        self._held.tell(number, value)
 
     @property
     def done(self) -> bool:
         """Whether the last rung is complete, or nothing is left."""
-        return self._halving.done
+        return self._held.done
 
     @property
     def best(self) -> tuple[int, float] | None:
         """(number, value) of the best entry of the highest complete rung."""
-        return self._halving.best()
+        return self._held.best()
 
 
 class Bracket(NamedTuple):
@@ -170,7 +183,7 @@ class HyperbandJob(NamedTuple):
     resource: float
 
 
-class Hyperband:
+class Hyperband(Held[_core.Hyperband]):
     """All brackets of Hyperband; numbers go on from bracket to bracket.
 
     An entry comes from the first bracket that has one to evaluate, so that the next bracket begins
@@ -179,21 +192,28 @@ class Hyperband:
 
     def __init__(self, resource: int, eta: int = 3) -> None:
         self.brackets = hyperband_brackets(resource, eta)
-        self._hyperband = _core.Hyperband(resource, eta)
+        self._held = _core.Hyperband(resource, eta)
+
+    @classmethod
+    def _load(cls, state: State) -> _core.Hyperband:
+        return _core.Hyperband.load(state)
+
+    def _describe(self) -> None:
+        self.brackets = hyperband_brackets(*self._held.resource)
 
     def next(self) -> HyperbandJob | None:
         """What to evaluate next; None where values are missing or all is done."""
-        job = self._hyperband.next()
+        job = self._held.next()
         return None if job is None else HyperbandJob(*job)
 
     def tell(self, number: int, value: float) -> None:
         """The value (NaN: it failed) of an entry that was given out; UserError for any other."""
-        self._hyperband.tell(number, value)
+        self._held.tell(number, value)
 
     @property
     def done(self) -> bool:
         """Whether every bracket is done."""
-        return self._hyperband.done
+        return self._held.done
 
 
 def _check_hyperband(resource: int, eta: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasturtium import _core
 from nasturtium.bookkeeping.arrays import array, check_draw
+from nasturtium.bookkeeping.state import Held, State
 from nasturtium.errors import UserError
 
 __all__ = ["Leaves", "Tree", "TreeRule", "root_parallel"]
@@ -80,7 +81,7 @@ class Leaves:
     tickets: NDArray[np.uint64]
 
 
-class Tree:
+class Tree(Held[_core.Tree]):
     """A tree over d decisions, decision i with `branching[i]` options (at most 256).
 
     A simulation goes down by the rule to the first node without visits, which joins the tree, and
@@ -92,9 +93,17 @@ class Tree:
         branching: the number of options of each decision.
         rule: see `TreeRule`.
         seed, stream: key of the draws; simulation k draws from row k.
+        classes: uint32 of shape `branching`, a number for each leaf, such as `KeyMap` gives for the
+            canonical keys. Ways down whose leaves have equal classes under equal further decisions
+            then lead to one position, whose children are shared; N is one more than the visits of
+            a position's children, from wherever they came. At most 2**24 leaves.
 
     Raises:
-        UserError: the decisions or the rule are out of range.
+        UserError: the decisions, the rule or the classes are out of range.
+
+    Reference:
+        Childs, Brodeur, Kocsis, Transpositions and move groups in Monte Carlo tree search, CIG 2008
+        (UCT1).
 
     Example:
         >>> import numpy as np
@@ -112,13 +121,25 @@ class Tree:
         *,
         seed: int,
         stream: int = 0,
+        classes: ArrayLike | None = None,
     ) -> None:
         check_draw(seed, stream)
         self.branching = tuple(int(b) for b in branching)
         self.rule = rule or TreeRule()
         if any(not 1 <= b <= 256 for b in self.branching):
             raise UserError("a decision takes 1 to 256 options")
-        self._tree = _core.Tree(self.branching, self.rule.compiled(), seed, stream)
+        self._held = _core.Tree(self.branching, self.rule.compiled(), seed, stream,
+                                _classes(classes, self.branching))  # fmt: skip
+
+    @classmethod
+    def _load(cls, state: State) -> _core.Tree:
+        return _core.Tree.load(state)
+
+    def _describe(self) -> None:
+        self.branching = tuple(self._held.branching)
+        puct, c, first_play, pending, factor, exponent, most = self._held.rule
+        widening = (factor, exponent) if factor > 0 else None
+        self.rule = TreeRule("puct" if puct else "uct", c, first_play, pending, widening, most)
 
     def run(
         self, table: NDArray[np.float64], simulations: int, *, leaves: bool = False
@@ -136,14 +157,14 @@ class Tree:
         """
         values = _table(table, self.branching)
         out = np.empty(simulations, np.uint64) if leaves else None
-        self._tree.run(values, simulations, out)
+        self._held.run(values, simulations, out)
         return out
 
     def select(self, n: int = 1) -> Leaves:
         """The next n leaves, one after the other; each counts as pending until it has its value."""
         codes = np.empty((n, len(self.branching)), np.uint8)
         lengths, tickets = np.empty(n, np.uint32), np.empty(n, np.uint64)
-        self._tree.select(codes, lengths, tickets)
+        self._held.select(codes, lengths, tickets)
         return Leaves(codes, lengths, tickets)
 
     def backup(self, tickets: ArrayLike, values: ArrayLike) -> None:
@@ -152,58 +173,58 @@ class Tree:
         Raises:
             UserError: a value is not finite, or a ticket is not pending; nothing has changed then.
         """
-        self._tree.backup(
+        self._held.backup(
             array(tickets, np.uint64, 1, "tickets"), array(values, np.float64, 1, "values")
         )
 
     def forget(self, tickets: ArrayLike) -> None:
         """Take pending leaves back, such as those whose evaluation failed."""
-        self._tree.forget(array(tickets, np.uint64, 1, "tickets"))
+        self._held.forget(array(tickets, np.uint64, 1, "tickets"))
 
     def set_priors(self, path: ArrayLike, priors: ArrayLike) -> None:
         """PUCT's priors, float64[b], of the children behind the decisions `path`; 1/b before."""
-        self._tree.set_priors(
+        self._held.set_priors(
             array(path, np.uint8, 1, "path"), array(priors, np.float64, 1, "priors")
         )
 
     def visits(self, path: ArrayLike = ()) -> NDArray[np.uint64]:
         """Visits of each child behind the decisions `path`, uint64[b], pending ones included."""
-        return self._tree.children(array(path, np.uint8, 1, "path"))[0]
+        return self._held.children(array(path, np.uint8, 1, "path"))[0]
 
     def means(self, path: ArrayLike = ()) -> NDArray[np.float64]:
         """Mean value of each child behind the decisions `path`, float64[b]; NaN without visits."""
-        visits, sums = self._tree.children(array(path, np.uint8, 1, "path"))
+        visits, sums = self._held.children(array(path, np.uint8, 1, "path"))
         means = np.full(len(sums), np.nan)
         np.divide(sums, visits, out=means, where=visits > 0)
         return means
 
     def best_path(self) -> NDArray[np.uint8]:
         """The most visited child of each node from the root on, ties to the first: uint8[k]."""
-        return self._tree.best_path()
+        return self._held.best_path()
 
     def merge(self, other: Tree) -> None:
         """Add visits and values of another tree of the same decisions that has nothing pending."""
-        self._tree.merge(other._tree)
+        self._held.merge(other._held)
 
     @property
     def simulations(self) -> int:
         """Visits of the root, pending and merged ones included."""
-        return self._tree.visits
+        return self._held.visits
 
     @property
     def pending(self) -> int:
         """Number of leaves whose values are missing."""
-        return self._tree.pending
+        return self._held.pending
 
     @property
     def nodes(self) -> int:
         """Number of nodes with visits."""
-        return self._tree.nodes
+        return self._held.nodes
 
     @property
     def bytes(self) -> int:
         """Memory of the nodes as allocated, places of unvisited children included."""
-        return self._tree.bytes
+        return self._held.bytes
 
 
 def root_parallel(
@@ -215,6 +236,7 @@ def root_parallel(
     seed: int,
     stream: int = 0,
     threads: int = 1,
+    classes: ArrayLike | None = None,
 ) -> Tree:
     """The sum of `trees` trees of `simulations` simulations each, built on threads.
 
@@ -228,12 +250,21 @@ def root_parallel(
         UserError: as `Tree` and `Tree.run`.
     """
     values = np.asarray(table)
-    tree = Tree(values.shape, rule, seed=seed, stream=stream)
-    tree._tree = _core.root_parallel(
+    tree = Tree(values.shape, rule, seed=seed, stream=stream, classes=classes)
+    tree._held = _core.root_parallel(
         _table(values, tree.branching), tree.branching, tree.rule.compiled(), seed, stream, trees,
-        simulations, threads,
+        simulations, threads, _classes(classes, tree.branching),
     )  # fmt: skip
     return tree
+
+
+def _classes(classes: ArrayLike | None, branching: tuple[int, ...]) -> NDArray[np.uint32] | None:
+    if classes is None:
+        return None
+    numbers = array(classes, np.uint32, len(branching), "classes")
+    if numbers.shape != branching:
+        raise UserError(f"the classes have shape {numbers.shape}, not {branching}")
+    return numbers.reshape(-1)
 
 
 def _table(table: NDArray[np.float64], branching: tuple[int, ...]) -> NDArray[np.float64]:

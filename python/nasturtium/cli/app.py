@@ -26,6 +26,7 @@ _MODULES = {
     "methods": "methods",
     "spaces": "methods",
     "doctor": "doctor",
+    "bench": "bench",
 }
 
 app = typer.Typer(

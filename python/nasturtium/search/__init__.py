@@ -14,14 +14,12 @@ from nasturtium.search.engine import Composition, Proposer
 from nasturtium.search.history import Draft, History, Trial
 from nasturtium.search.limits import Limit, Limits
 from nasturtium.search.methods import halving_evolution, random_search, regularized_evolution
-from nasturtium.search.parts import AgeingQueue, tournament
+from nasturtium.search.plan import Plan
 from nasturtium.search.proposers import Ageing, Halving, Random
-from nasturtium.search.rungs import Rungs
 from nasturtium.search.sampling import Fresh, Mutation, RandomCodes
 
 __all__ = [
     "Ageing",
-    "AgeingQueue",
     "Composition",
     "CurveStop",
     "Draft",
@@ -33,16 +31,15 @@ __all__ = [
     "Mutation",
     "Observation",
     "Optimizer",
+    "Plan",
     "Proposal",
     "Proposer",
     "Random",
     "RandomCodes",
-    "Rungs",
     "Trial",
     "halving_evolution",
     "random_search",
     "regularized_evolution",
-    "tournament",
     "usable",
 ]
 

@@ -10,6 +10,7 @@ from nasturtium.errors import MethodError, SpaceExhausted
 from nasturtium.search.base import Fidelity, Observation, Proposal, Space
 from nasturtium.search.curves import CurveStop
 from nasturtium.search.history import Draft, History, Trial
+from nasturtium.search.plan import Plan, core_part
 
 __all__ = ["Composition", "Proposer"]
 
@@ -85,7 +86,7 @@ class Composition:
     def state(self) -> dict[str, Any]:
         """Everything that the next proposals depend on, as JSON."""
         return {
-            "version": 1,
+            "version": 2,
             "method": self.name,
             "space": self.space.fingerprint,
             "fidelities": self.fidelities,
@@ -100,7 +101,7 @@ class Composition:
         Raises MethodError when it belongs to another method, space or ladder of fidelities.
         """
         for key, own in (
-            ("version", 1),
+            ("version", 2),
             ("method", self.name),
             ("space", self.space.fingerprint),
             ("fidelities", self.fidelities),
@@ -112,6 +113,19 @@ class Composition:
                 )
         self.history = History.from_state(state["trials"], state["told"])
         self.proposer.restore(state["counters"], self.history)
+
+    def plan(self) -> Plan:
+        """The method from its beginning, as the core executes it.
+
+        Raises MethodError that names the first part that is no part of the core.
+        """
+        core_part(self, Composition)
+        if self.stop is not None:
+            raise MethodError(f"{type(self.stop).__name__} is no part of the core")
+        described = getattr(self.proposer, "plan", None)
+        if described is None:
+            raise MethodError(f"{type(self.proposer).__name__} is no part of the core")
+        return Plan(tuple(self.fidelities), **described())
 
     def _proposal(self, trial: Trial, origin: str) -> Proposal:
         fidelity = self.fidelities[trial.rung]

@@ -12,7 +12,6 @@ from nasturtium.search.base import Allowed, Codes, Fidelity, Space
 from nasturtium.search.curves import CurveStop
 from nasturtium.search.engine import Composition
 from nasturtium.search.proposers import Ageing, Halving, Random, by_rung
-from nasturtium.search.rungs import Rungs
 from nasturtium.search.sampling import Fresh, Mutation, Proxy, RandomCodes
 
 __all__ = ["halving_evolution", "random_search", "regularized_evolution"]
@@ -174,7 +173,7 @@ def halving_evolution(
         explore=explore,
         rank=by_rung,
     )
-    proposer = Halving(below, Rungs(etas_of(rungs, eta)))
+    proposer = Halving(below, etas_of(rungs, eta))
     curves = CurveStop(quantile=stop) if stop else None
     return Composition(space, proposer, name="halving-evolution", fidelities=rungs, stop=curves)
 

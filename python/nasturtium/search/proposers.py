@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nasturtium import rng
-from nasturtium.errors import SpaceExhausted
+from nasturtium.bookkeeping import AgeingQueue, Rungs, tournament
+from nasturtium.errors import MethodError, SpaceExhausted
 from nasturtium.search.base import Codes
 from nasturtium.search.history import WORST, Draft, History, Trial
-from nasturtium.search.parts import AgeingQueue, tournament
-from nasturtium.search.rungs import Rank, Rungs
-from nasturtium.search.sampling import Fresh, Mutation
+from nasturtium.search.plan import core_part
+from nasturtium.search.sampling import MUTANTS, Fresh, Mutation
 
-__all__ = ["Ageing", "Halving", "Random", "by_rung", "by_score"]
+__all__ = ["Ageing", "Halving", "Random", "Rank", "by_rung", "by_score"]
+
+Rank = tuple[float, ...]
 
 
 def by_score(trial: Trial) -> Rank:
@@ -70,6 +76,15 @@ class Random:
         self.fresh.enumerated = bool(counters["enumerated"])
         self.started = counters["starts"]
 
+    def plan(self) -> dict[str, Any]:
+        """The part as the core executes it: fields of a `Plan`."""
+        core_part(self, Random)
+        return {
+            **self.fresh.plan(),
+            "rung": self.rung,
+            "starts": tuple(bytes(code) for code in self.starts),
+        }
+
 
 class Ageing:
     """Regularized evolution at the lowest rung.
@@ -94,7 +109,9 @@ class Ageing:
     ) -> None:
         self.random = random
         self.mutation = mutation
-        self.stream = rng.Stream(rng.derive(seed, "select"))
+        self.seed = rng.derive(seed, "select")
+        self.selected = 0
+        self.explorer = rng.Stream(rng.derive(seed, "explore"))
         self.population = population
         self.sample = sample
         self.initial = initial
@@ -107,12 +124,15 @@ class Ageing:
     def propose(self, history: History) -> Draft:
         if self.made < self.initial or not len(self.queue):
             return self.random.propose(history)
-        if self.explore and float(self.stream.uniform(1)[0]) < self.explore:
+        if self.explore and float(self.explorer.uniform(1)[0]) < self.explore:
             return self.random.propose(history)
-        members = self.queue.members
+        members = self.queue.members.tolist()
+        scores = _places([self.ranks[member] for member in members])
 
         def child() -> tuple[Codes, int]:
-            parent = tournament(members, self.sample, by=self.ranks.__getitem__, stream=self.stream)
+            (row,) = tournament(scores, 1, size=self.sample, seed=self.seed, start=self.selected)
+            self.selected += 1
+            parent: int = members[row]
             return self.mutation(history.trials[parent].code), parent
 
         found = self.random.fresh.mutant(child)
@@ -141,7 +161,8 @@ class Ageing:
         return {
             **self.random.counters(),
             "mutate": self.mutation.taken,
-            "select": self.stream.counter,
+            "select": self.selected,
+            "explore": self.explorer.counter,
         }
 
     def restore(self, counters: Mapping[str, int], history: History) -> None:
@@ -157,18 +178,45 @@ class Ageing:
     def rewind(self, counters: Mapping[str, int]) -> None:
         self.random.rewind(counters)
         self.mutation.taken = counters["mutate"]
-        self.stream.counter = counters["select"]
+        self.selected = counters["select"]
+        self.explorer.counter = counters["explore"]
+
+    def plan(self) -> dict[str, Any]:
+        """The part as the core executes it: fields of a `Plan`."""
+        core_part(self, Ageing)
+        core_part(self.mutation, Mutation)
+        core_part(self.queue, AgeingQueue)
+        if self.rank not in (by_score, by_rung):
+            raise MethodError(f"the rank {self.rank!r} is no part of the core")
+        below = self.random.plan()
+        keys = {
+            "mutate": self.mutation.seed,
+            "select": self.seed,
+            "explore": self.explorer.seed,
+        }
+        return {
+            **below,
+            "population": self.population,
+            "sample": self.sample,
+            "initial": self.initial,
+            "mutants": MUTANTS,
+            "explore": self.explore,
+            "by_rung": self.rank is by_rung,
+            "keys": {**below["keys"], **keys},
+        }
 
 
 class Halving:
     """Promotions by `rungs` first; where nothing may rise, `below` fills the lowest rung.
 
-    Once the space runs out, what is left of the rungs rises as well, the best first.
+    `etas` are the reduction factors between the rungs. Once the space runs out, what is left of
+    the rungs rises as well, the best first.
     """
 
-    def __init__(self, below: Ageing, rungs: Rungs) -> None:
+    def __init__(self, below: Ageing, etas: Sequence[int]) -> None:
         self.below = below
-        self.rungs = rungs
+        self.etas = tuple(etas)
+        self.rungs = Rungs(self.etas, width=2)
         self._first: dict[str, int] = {}
 
     def propose(self, history: History) -> Draft:
@@ -208,7 +256,7 @@ class Halving:
 
     def restore(self, counters: Mapping[str, int], history: History) -> None:
         self.below.restore(counters, history)
-        self.rungs.clear()
+        self.rungs = Rungs(self.etas, width=2)
         self._first = {t.key: t.number for t in history.trials if not t.rung}
         for trial in history.in_order_told():
             self._stand(trial)
@@ -218,6 +266,19 @@ class Halving:
             if trial.rung and trial.parent is not None:
                 self.rungs.promote(trial.parent, trial.rung - 1)
 
+    def plan(self) -> dict[str, Any]:
+        """The part as the core executes it: fields of a `Plan`."""
+        core_part(self, Halving)
+        core_part(self.rungs, Rungs)
+        return {**self.below.plan(), "halving": True, "etas": self.etas}
+
     def _stand(self, trial: Trial) -> None:
         failed = trial.score in (None, WORST)
         self.rungs.add(trial.rung, trial.number, None if failed else by_rung(trial)[1:])
+
+
+def _places(ranks: Iterable[Rank]) -> NDArray[np.float64]:
+    """The place of each rank among the distinct ones, 0 the worst."""
+    listed = list(ranks)
+    place = {rank: float(i) for i, rank in enumerate(sorted(set(listed)))}
+    return np.array([place[rank] for rank in listed])

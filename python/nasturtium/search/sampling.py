@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nasturtium import rng
-from nasturtium.errors import SpaceError, SpaceExhausted, UserError
+from nasturtium.errors import MethodError, SpaceError, SpaceExhausted, UserError
 from nasturtium.search.base import Allowed, Codes, Space
 from nasturtium.search.history import History
 from nasturtium.search.limits import explain
+from nasturtium.search.plan import core_part
 
-__all__ = ["Found", "Fresh", "Mutation", "Proxy", "RandomCodes", "function_keys"]
+__all__ = ["MUTANTS", "Found", "Fresh", "Mutation", "Proxy", "RandomCodes", "function_keys"]
 
 Found = tuple[Codes, str]
 Proxy = Callable[[Codes], npt.NDArray[np.float64]]  # larger is better
 LARGEST_BLOCK = 256
+MUTANTS = 64  # made before a draw takes their place
 
 
 def function_keys(space: Space, codes: Codes) -> list[str]:
@@ -120,7 +123,7 @@ class Fresh:
         return key if self._may(code, key) else None
 
     def mutant(
-        self, make: Callable[[], tuple[Codes, int]], *, tries: int = 64
+        self, make: Callable[[], tuple[Codes, int]], *, tries: int = MUTANTS
     ) -> tuple[Found, int] | None:
         """Of the first codes of `tries` from `make` that may be proposed, the preferred one.
 
@@ -142,6 +145,26 @@ class Fresh:
             return None
         code, key = self._preferred(found)
         return (code, key), parents[key]
+
+    def plan(self) -> dict[str, Any]:
+        """The part as the core executes it: fields of a `Plan`."""
+        core_part(self, Fresh)
+        core_part(self.codes, RandomCodes)
+        if self.allowed is not None:
+            raise MethodError("the limits of `allowed` are no part of the core")
+        if self.proxy is not None:
+            raise MethodError("the zero-cost proxy is no part of the core")
+        return {
+            "repeats": self.repeats,
+            "tries": self.tries,
+            "small": self._small(),
+            "keys": {"sample": self.codes.seed, "order": self._order_seed},
+        }
+
+    @property
+    def _order_seed(self) -> int:
+        """The key of the order in which what is left is listed."""
+        return rng.derive(self.codes.seed, "order")
 
     def _drawn(self) -> dict[str, Codes]:
         """The first `choices` codes by key that may be proposed, or fewer after `tries` draws."""
@@ -192,7 +215,7 @@ class Fresh:
                 f'no new architecture of "{self.space.name}" in {self.tries} draws'
             )
         codes = self.space.enumerate()
-        codes = codes[rng.Stream(rng.derive(self.codes.seed, "order"), 0).permutation(len(codes))]
+        codes = codes[rng.Stream(self._order_seed).permutation(len(codes))]
         if self.allowed is not None:
             mask = self.allowed(codes)
             if not mask.any():
@@ -205,7 +228,7 @@ class Fresh:
 
     def _small(self) -> bool:
         try:
-            return self.space.size("genotype", limit=self.enumerable) <= self.enumerable
+            return self.space.genotypes <= self.enumerable
         except SpaceError:
             return False
 

@@ -9,6 +9,7 @@ from nasturtium.spaces.declare import (
     connected,
     forbid,
 )
+from nasturtium.spaces.distinct import Classes, classes, merge_classes
 from nasturtium.spaces.image_cell import image_cell
 from nasturtium.spaces.nb201 import nb201
 from nasturtium.spaces.residual_mlp import residual_mlp
@@ -18,15 +19,18 @@ from nasturtium.spaces.state import load_codes, load_space_text, save_codes, sav
 __all__ = [
     "Architecture",
     "Choice",
+    "Classes",
     "Graph",
     "Space",
     "at_least",
     "at_most",
+    "classes",
     "connected",
     "forbid",
     "image_cell",
     "load_codes",
     "load_space_text",
+    "merge_classes",
     "nb201",
     "residual_mlp",
     "save_codes",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from nasturtium.errors import SpaceError, nearest
 from nasturtium.spaces.architecture import Architecture, parse_values
 from nasturtium.spaces.count import count_genotypes
-from nasturtium.spaces.declare import Choice, Constraint, Graph, Option, check_name
+from nasturtium.spaces.declare import Choice, Connected, Constraint, Graph, Option, check_name
 from nasturtium.spaces.text import space_text
 
 if TYPE_CHECKING:
@@ -125,6 +126,11 @@ class Space:
         """Number of options of each decision, int64[d]."""
         return np.array([len(choice.options) for choice in self.decisions], dtype=np.int64)
 
+    @cached_property
+    def genotypes(self) -> int:
+        """Number of codes before the constraints refuse any."""
+        return count_genotypes(self.decisions)
+
     def decision(self, name: str) -> Choice:
         """The decision of that name; `SpaceError` with the nearest one where there is none."""
         if name not in self._positions:
@@ -208,24 +214,62 @@ class Space:
 
         Raises `SpaceError` where more than `limit` genotypes would have to be looked at.
         """
-        total = count_genotypes(self.decisions)
-        if total > limit:
+        if self.genotypes > limit:
             raise SpaceError(
-                f"space {self.name!r} has {total:,} genotypes, too many to enumerate "
+                f"space {self.name!r} has {self.genotypes:,} genotypes, too many to enumerate "
                 f"(limit {limit:,})"
             )
-        return self.program.enumerate(total)
+        return self.program.enumerate(self.genotypes)
+
+    def enumerate_part(
+        self, start: bytes | None = None, *, shard: tuple[int, int] = (0, 1), most: int = 65536
+    ) -> tuple[Codes, bytes | None]:
+        """The next valid codes of a shard, uint8[n, d], and the token to go on with, or None.
+
+        Shard `(i, n)` holds a range of the lexicographic order: the shards share no code, and hold
+        all of them together, each in order. `start` is the token of the call before, or None for
+        the first; about `most` codes are looked at. Raises `SpaceError` for what is no shard or
+        token.
+        """
+        number, shards = shard
+        if not 0 <= number < shards:
+            raise SpaceError(f"shard {number} of {shards}: shards are numbered from 0")
+        if most < 1:
+            raise SpaceError(f"most = {most} is not positive")
+        begin, end = self._bound(number, shards), self._bound(number + 1, shards)
+        if start is not None:
+            if len(start) != len(self.decisions):
+                raise SpaceError(f"a token of {self.name!r} has {len(self.decisions)} bytes")
+            begin = np.frombuffer(start, np.uint8)
+        codes, following = self.program.enumerate_range(begin, end, most)
+        return codes, None if following is None else following.tobytes()
+
+    def _bound(self, number: int, shards: int) -> Codes | None:
+        """The digits at which a shard begins, in the mixed radix of the options."""
+        if number in (0, shards):
+            return None
+        left = math.prod(int(n) for n in self.options) * number // shards
+        digits = []
+        for count in self.options[::-1]:
+            left, digit = divmod(left, int(count))
+            digits.append(digit)
+        return np.array(digits[::-1], np.uint8)
 
     def size(self, convention: str = "genotype", *, limit: int = _ENUMERATION_LIMIT) -> int:
         """Number of architectures that differ under a convention of `keys`.
 
-        Genotypes of a space without constraints are counted exactly however many they are;
-        everything else by enumeration. Raises `SpaceError` where that would pass `limit`.
+        Genotypes are counted exactly however many they are, constraints other than `connected()`
+        included; everything else by enumeration. Raises `SpaceError` where that would pass `limit`.
         """
         self._check_convention(convention)
         if convention == "genotype":
-            if not self.constraints:
-                return count_genotypes(self.decisions)
+            if not any(isinstance(constraint, Connected) for constraint in self.constraints):
+                return count_genotypes(self.decisions, self.constraints)
+            if self.genotypes > limit:
+                raise SpaceError(
+                    f"connected() is counted by listing only, and {self.name!r} has "
+                    f"{self.genotypes:,} genotypes (limit {limit:,})"
+                )
             return len(self.enumerate(limit=limit))
         keys = self.keys(self.enumerate(limit=limit), convention)
         return len(np.unique(keys, axis=0))

@@ -1,0 +1,60 @@
+"""`nasturtium bench core`: how fast the core is on this machine, beside its peers."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nasturtium.bench import RUNS, SUITES, run_suites
+from nasturtium.cli.app import app
+from nasturtium.errors import UserError
+
+bench = typer.Typer(help="Measure this installation.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+@bench.callback()
+def options() -> None:
+    """Keeps `core` a command of its own while it is the only one."""
+
+
+@bench.command()
+def core(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="write the list as JSON")
+    ] = None,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(help=f"only this one, may be repeated: {', '.join(SUITES)}"),
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="one run of each, not seven")] = False,
+) -> None:
+    """Time the core: results are checked first, then the best of seven runs.
+
+    Each operation has its figure, those of the peers that are installed (moocore, deap), the ratio
+    to the best of them, the bar and whether it is met, and the growth over three sizes.
+    """
+    if json_file is not None and not json_file.absolute().parent.is_dir():
+        raise UserError(f"there is no folder {json_file.absolute().parent}")
+    rows = run_suites(suite or SUITES, runs=1 if quick else RUNS, on_row=_print)
+    if json_file is not None:
+        text = json.dumps(rows, indent=1, ensure_ascii=False)
+        json_file.write_text(text + "\n", encoding="utf-8")
+    missed = [row["operation"] for row in rows if row["met"] is False]
+    typer.echo(f"{len(rows)} operations, {len(missed)} below their bar")
+
+
+def _print(row: dict[str, Any]) -> None:
+    peers = ", ".join(f"{name} {value:.4g}" for name, value in row["peers"].items())
+    notes = [f"{row['ours']:.4g} {row['unit']}"]
+    if peers:
+        notes.append(f"({peers}; ratio {row['ratio']:.3g})")
+    if row["bar"] is not None:
+        state = {True: "met", False: "missed", None: "no peer"}[row["met"]]
+        notes.append(f"bar {row['bar']:.3g}: {state}")
+    if row["exponent"] is not None:
+        notes.append(f"n^{row['exponent']:.2f}")
+    typer.echo(f"{row['operation']:64} {'  '.join(notes)}")
