@@ -84,12 +84,13 @@ def by_igraph(igraph: Any, graphs: list[Plain]) -> list[object]:
         graph = igraph.Graph(n + 2 * m, pairs)
         most = max(labels) + 1
         colors = labels + [most, most + 1] * m
-        order = graph.canonical_permutation(color=colors)
-        moved = graph.permute_vertices(order)
-        placed = [0] * len(colors)
-        for v, place in enumerate(order):
-            placed[place] = colors[v]
-        found.append((tuple(placed), tuple(sorted(moved.get_edgelist()))))
+        order = graph.canonical_permutation(color=colors)  # igraph 1.0: the vertex at each place
+        place = [0] * len(order)
+        for i, v in enumerate(order):
+            place[v] = i
+        placed = [colors[v] for v in order]
+        moved = sorted(tuple(sorted((place[a], place[b]))) for a, b in pairs)
+        found.append((tuple(placed), tuple(moved)))
     return found
 
 
