@@ -59,6 +59,7 @@ void run(F work) {
   require(status);
 }
 
+void bind_graphs(py::module_& m);
 void bind_mcts(py::module_& m);
 void bind_pareto(py::module_& m);
 void bind_population(py::module_& m);

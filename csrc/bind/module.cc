@@ -5,11 +5,17 @@
 
 namespace nasturtium::bind {
 
-void raise(const std::string& message) {
-  const py::object error = py::module_::import("nasturtium.errors").attr("SpaceError");
+namespace {
+
+[[noreturn]] void raise_as(const char* type, const std::string& message) {
+  const py::object error = py::module_::import("nasturtium.errors").attr(type);
   py::set_error(error, message.c_str());
   throw py::error_already_set();
 }
+
+}  // namespace
+
+void raise(const std::string& message) { raise_as("SpaceError", message); }
 
 void require(const Status& status) {
   switch (status.code) {
@@ -21,6 +27,8 @@ void require(const Status& status) {
       raise(status.reason);
     case Code::state:
       raise("state, byte " + std::to_string(status.where) + ": " + status.reason);
+    case Code::budget:
+      raise_as("GraphBudget", "row " + std::to_string(status.where) + ": " + status.reason);
     case Code::memory:
       throw std::bad_alloc();
     default:
@@ -46,6 +54,7 @@ void apart(const void* in, const void* out, std::uint64_t bytes) {
 
 PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = NASTURTIUM_VERSION;
+  nasturtium::bind::bind_graphs(m);
   nasturtium::bind::bind_mcts(m);
   nasturtium::bind::bind_pareto(m);
   nasturtium::bind::bind_population(m);

@@ -149,12 +149,31 @@ void KeyMap::insert_block(std::uint64_t count, const std::uint64_t* keys, std::u
   size_ = size;
 }
 
+// How many keys to make room for: where a batch that brings new keys as it did so far would double
+// the map or more, up to four times as many at once, so that growing costs less.
+std::uint64_t KeyMap::expected(std::uint64_t needed, std::uint64_t fresh, std::uint64_t done,
+                               std::uint64_t n) const {
+  if (done == 0) {
+    return needed;
+  }
+  const auto more =
+      static_cast<double>(n - done) * static_cast<double>(fresh) / static_cast<double>(done);
+  const std::uint64_t all = size_ + static_cast<std::uint64_t>(more);
+  return all < 2 * needed ? needed : std::min(all, 4 * needed);
+}
+
 Status KeyMap::insert(std::uint64_t n, const std::uint64_t* keys, std::uint64_t* numbers,
                       std::uint8_t* fresh) {
+  const std::uint64_t before = size_;
   for (std::uint64_t begin = 0; begin < n; begin += kKeyBlock) {
     const std::uint64_t count = std::min(kKeyBlock, n - begin);
-    if (bits_ == 0 || size_ + count > std::min(room_, slots_hold(bits_))) {
-      if (Status s = reserve(size_ + count); !s.ok()) {
+    if (const std::uint64_t needed = size_ + count;
+        bits_ == 0 || needed > std::min(room_, slots_hold(bits_))) {
+      Status s = reserve(expected(needed, size_ - before, begin, n));
+      if (!s.ok()) {
+        s = reserve(needed);
+      }
+      if (!s.ok()) {
         s.where = begin;
         return s;
       }

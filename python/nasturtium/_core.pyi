@@ -66,6 +66,63 @@ def random_words(out: NDArray[np.uint64], seed: int, stream: int, counter: int) 
 def canonical_graph(
     labels: NDArray[np.uint64], edges: NDArray[np.uint64], budget: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], int]: ...
+_Graphs = tuple[
+    NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64] | None
+]
+
+def graph_check(batch: _Graphs, symmetric: bool, threads: int) -> None: ...
+def graph_keys(
+    batch: _Graphs, out: NDArray[np.uint64], directed: bool, budget: int, threads: int
+) -> None: ...
+def graph_orders(
+    batch: _Graphs, out: NDArray[np.int64], directed: bool, budget: int, threads: int
+) -> None: ...
+def graph_automorphisms(
+    batch: _Graphs, directed: bool, budget: int, threads: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+def graph_reorder(batch: _Graphs, order: NDArray[np.int64], threads: int) -> _Graphs: ...
+def graph_prune(
+    batch: _Graphs, sources: NDArray[np.int64], sinks: NDArray[np.int64], threads: int
+) -> _Graphs: ...
+def graph_edit_distances(
+    a: _Graphs,
+    b: _Graphs,
+    out: NDArray[np.float64],
+    costs: tuple[float, float, float, float],
+    budget: int,
+    threads: int,
+) -> None: ...
+def graph_edit_bounds(
+    a: _Graphs,
+    b: _Graphs,
+    lower: NDArray[np.float64],
+    upper: NDArray[np.float64],
+    costs: tuple[float, float, float, float],
+    threads: int,
+) -> None: ...
+def graph_mutate(
+    batch: _Graphs,
+    weights: Sequence[float],
+    steps: Sequence[float],
+    labels: Sequence[int],
+    most: tuple[int, int, int, int],
+    seed: int,
+    stream: int,
+    start: int,
+    threads: int,
+) -> _Graphs: ...
+def graph_random(
+    wiring: int,
+    nodes: int,
+    neighbors: int,
+    chance: float,
+    labels: tuple[int, int, int],
+    count: int,
+    seed: int,
+    stream: int,
+    start: int,
+    threads: int,
+) -> _Graphs: ...
 def pareto_ranks(points: NDArray[np.float64], out: NDArray[np.int64]) -> None: ...
 def crowding_distance(
     points: NDArray[np.float64], ranks: NDArray[np.int64], out: NDArray[np.float64]

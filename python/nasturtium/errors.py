@@ -9,6 +9,7 @@ __all__ = [
     "AlreadyTold",
     "DataError",
     "ExportError",
+    "GraphBudget",
     "MethodError",
     "MissingExtra",
     "NasturtiumError",
@@ -42,6 +43,10 @@ class SpaceError(UserError):
 
 class SpaceExhausted(UserError):  # noqa: N818
     """No architecture is left that was not proposed before and that the limits allow."""
+
+
+class GraphBudget(SpaceError):  # noqa: N818
+    """An exact answer about a graph takes more search nodes than allowed; there is none then."""
 
 
 class MethodError(UserError):

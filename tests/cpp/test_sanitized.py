@@ -15,6 +15,11 @@ def test_all_operations(address: Sanitized, texts: list[Path]) -> None:
     assert done.stdout == "4 texts\n"
 
 
+def test_batches_of_graphs(address: Sanitized) -> None:
+    done = address.run("check_graphs")
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-3000:]
+
+
 def test_damaged_inputs_are_refused_by_every_decoder(address: Sanitized, texts: list[Path]) -> None:
     done = address.run("fuzz", "3000", "1", *texts)
     assert done.returncode == 0, done.stderr[-3000:]

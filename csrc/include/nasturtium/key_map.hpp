@@ -57,6 +57,8 @@ class KeyMap {
   bool holds(std::uint64_t number, const std::uint64_t* key) const {
     return keys_[2 * number] == key[0] && keys_[2 * number + 1] == key[1];
   }
+  std::uint64_t expected(std::uint64_t needed, std::uint64_t fresh, std::uint64_t done,
+                         std::uint64_t n) const;
   void insert_block(std::uint64_t count, const std::uint64_t* keys, std::uint64_t* numbers,
                     std::uint8_t* fresh);
   void find_block(std::uint64_t count, const std::uint64_t* keys, std::uint64_t* numbers) const;

@@ -1,0 +1,412 @@
+#include "nasturtium/graph_moves.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph_blocks.hpp"
+
+namespace nasturtium {
+namespace {
+
+constexpr int kWalkTries = 20;
+
+struct Link {
+  std::uint16_t from, to;
+  std::uint64_t label;
+
+  bool operator<(const Link& other) const {
+    return from != other.from ? from < other.from : to < other.to;
+  }
+};
+
+// A number below the sum of weights picks one of them; those of 0 are never picked.
+std::size_t pick_weighted(RowRandom& random, const double* weights, std::size_t count) {
+  double sum = 0;
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    sum += weights[i];
+    last = weights[i] > 0 ? i : last;
+  }
+  double left = static_cast<double>(random.word() >> 11) * 0x1p-53 * sum;
+  for (std::size_t i = 0; i < last; ++i) {
+    if (left < weights[i]) {
+      return i;
+    }
+    left -= weights[i];
+  }
+  return last;
+}
+
+// A network under the edits of one row.
+class Network {
+ public:
+  explicit Network(const MoveOptions& options) : options_(options) {}
+
+  // False where the graph is no network.
+  bool take(const EdgeList& graph) {
+    labels_ = graph.labels;
+    links_.clear();
+    for (std::size_t e = 0; e < graph.edges(); ++e) {
+      if (graph.from[e] >= graph.to[e]) {
+        return false;
+      }
+      links_.push_back(
+          {graph.from[e], graph.to[e], graph.edge_labels.empty() ? 0 : graph.edge_labels[e]});
+    }
+    count_degrees();
+    return graph.n >= 2 && on_paths();
+  }
+
+  void give(EdgeList& out) const {
+    out.clear(labels_.size());
+    out.labels = labels_;
+    for (const Link& link : links_) {
+      out.from.push_back(link.from);
+      out.to.push_back(link.to);
+      out.edge_labels.push_back(link.label);
+    }
+  }
+
+  // One edit; false where no verb has a place.
+  bool edit(RowRandom& random) {
+    std::array<double, kVerbs> weights = options_.weights;
+    for (std::size_t left = kVerbs; left > 0; --left) {
+      if (std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; })) {
+        return false;
+      }
+      const std::size_t verb = pick_weighted(random, weights.data(), kVerbs);
+      if (apply(static_cast<Verb>(verb), random)) {
+        return true;
+      }
+      weights[verb] = 0;
+    }
+    return false;
+  }
+
+ private:
+  std::size_t size() const { return labels_.size(); }
+  std::size_t output() const { return labels_.size() - 1; }
+
+  void count_degrees() {
+    in_.assign(size(), 0);
+    out_.assign(size(), 0);
+    for (const Link& link : links_) {
+      ++out_[link.from];
+      ++in_[link.to];
+    }
+  }
+
+  // As edges go to later vertices: where each has one that enters and one that leaves it.
+  bool on_paths() const {
+    for (std::size_t v = 0; v < size(); ++v) {
+      if ((v > 0 && in_[v] == 0) || (v < output() && out_[v] == 0)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  // The first link from v, in their order.
+  std::size_t first_link(std::size_t v) const {
+    const auto at = std::lower_bound(links_.begin(), links_.end(), v,
+                                     [](const Link& link, std::size_t w) { return link.from < w; });
+    return static_cast<std::size_t>(at - links_.begin());
+  }
+
+  bool linked(std::size_t from, std::size_t to) const {
+    return std::binary_search(
+        links_.begin(), links_.end(),
+        Link{static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to), 0});
+  }
+
+  bool room(std::size_t vertices, std::size_t edges) const {
+    return size() + vertices <= options_.most_vertices &&
+           links_.size() + edges <= options_.most_edges;
+  }
+
+  std::uint32_t below(RowRandom& random, std::size_t count) const {
+    return random.below(static_cast<std::uint32_t>(count));
+  }
+
+  // Makes place for `count` vertices before v.
+  void shift(std::size_t v, std::size_t count) {
+    labels_.insert(labels_.begin() + static_cast<std::ptrdiff_t>(v), count, 0);
+    for (Link& link : links_) {
+      link.from = static_cast<std::uint16_t>(link.from + (link.from >= v ? count : 0));
+      link.to = static_cast<std::uint16_t>(link.to + (link.to >= v ? count : 0));
+    }
+  }
+
+  void link(std::size_t from, std::size_t to, std::uint64_t label) {
+    links_.push_back({static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to), label});
+  }
+
+  void settle() {
+    std::sort(links_.begin(), links_.end());
+    count_degrees();
+  }
+
+  bool apply(Verb verb, RowRandom& random) {
+    switch (verb) {
+      case Verb::relabel:
+        return relabel(random);
+      case Verb::insert:
+        return insert(random);
+      case Verb::remove:
+        return remove(random);
+      case Verb::add_skip:
+        return add_skip(random);
+      case Verb::remove_skip:
+        return remove_skip(random);
+      case Verb::duplicate:
+        return duplicate(random);
+    }
+    return false;
+  }
+
+  bool relabel(RowRandom& random) {
+    places_.clear();
+    for (std::size_t v = 1; v < output(); ++v) {
+      const bool listed = std::find(options_.labels.begin(), options_.labels.end(), labels_[v]) !=
+                          options_.labels.end();
+      if (options_.labels.size() > (listed ? 1u : 0u)) {
+        places_.push_back(v);
+      }
+    }
+    if (places_.empty()) {
+      return false;
+    }
+    const std::size_t v = places_[below(random, places_.size())];
+    const auto own = std::find(options_.labels.begin(), options_.labels.end(), labels_[v]);
+    const auto at = static_cast<std::size_t>(own - options_.labels.begin());
+    const std::size_t others = options_.labels.size() - (own != options_.labels.end());
+    const std::size_t chosen = below(random, others);
+    labels_[v] = options_.labels[chosen + (chosen >= at)];
+    return true;
+  }
+
+  bool insert(RowRandom& random) {
+    if (!room(1, 1) || options_.labels.empty()) {
+      return false;
+    }
+    const std::size_t at = below(random, links_.size());
+    const std::uint64_t label = options_.labels[below(random, options_.labels.size())];
+    const Link link_before = links_[at];
+    shift(link_before.to, 1);
+    labels_[link_before.to] = label;
+    links_[at].to = link_before.to;
+    link(link_before.to, link_before.to + 1u, 0);
+    settle();
+    return true;
+  }
+
+  // The edges that joining what enters v to what v feeds would add; false beyond the limits.
+  bool bridges(std::size_t v, std::vector<Link>& added) const {
+    added.clear();
+    for (const Link& enters : links_) {
+      if (enters.to != v) {
+        continue;
+      }
+      for (std::size_t i = first_link(v); i < links_.size() && links_[i].from == v; ++i) {
+        if (!linked(enters.from, links_[i].to)) {
+          added.push_back({enters.from, links_[i].to, enters.label});
+        }
+      }
+    }
+    if (links_.size() + added.size() - in_[v] - out_[v] > options_.most_edges) {
+      return false;
+    }
+    std::vector<std::size_t> in = in_, out = out_;
+    for (const Link& link : links_) {
+      out[link.from] -= link.to == v;
+      in[link.to] -= link.from == v;
+    }
+    for (const Link& link : added) {
+      if (++out[link.from] > options_.most_out || ++in[link.to] > options_.most_in) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool remove(RowRandom& random) {
+    places_.clear();
+    std::vector<Link> added;
+    for (std::size_t v = 1; v < output(); ++v) {
+      if (bridges(v, added)) {
+        places_.push_back(v);
+      }
+    }
+    if (places_.empty()) {
+      return false;
+    }
+    const std::size_t v = places_[below(random, places_.size())];
+    bridges(v, added);
+    links_.insert(links_.end(), added.begin(), added.end());
+    std::erase_if(links_, [v](const Link& link) { return link.from == v || link.to == v; });
+    labels_.erase(labels_.begin() + static_cast<std::ptrdiff_t>(v));
+    for (Link& link : links_) {
+      link.from = static_cast<std::uint16_t>(link.from - (link.from > v));
+      link.to = static_cast<std::uint16_t>(link.to - (link.to > v));
+    }
+    settle();
+    return true;
+  }
+
+  bool add_skip(RowRandom& random) {
+    if (!room(0, 1)) {
+      return false;
+    }
+    pairs_.clear();
+    std::size_t at = 0;
+    for (std::size_t v = 0; v < output(); ++v) {
+      for (std::size_t w = v + 1; w < size(); ++w) {
+        if (at < links_.size() && links_[at].from == v && links_[at].to == w) {
+          ++at;
+        } else if (out_[v] < options_.most_out && in_[w] < options_.most_in) {
+          pairs_.push_back({v, w});
+        }
+      }
+    }
+    if (pairs_.empty()) {
+      return false;
+    }
+    const auto [v, w] = pairs_[below(random, pairs_.size())];
+    link(v, w, 0);
+    settle();
+    return true;
+  }
+
+  bool remove_skip(RowRandom& random) {
+    places_.clear();
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+      if (out_[links_[i].from] > 1 && in_[links_[i].to] > 1) {
+        places_.push_back(i);
+      }
+    }
+    if (places_.empty()) {
+      return false;
+    }
+    links_.erase(links_.begin() +
+                 static_cast<std::ptrdiff_t>(places_[below(random, places_.size())]));
+    count_degrees();
+    return true;
+  }
+
+  // Along random edges; behind the first inner vertex a coin stops the walk. Link numbers, the
+  // first of which leads to the first vertex that is copied.
+  void walk(std::size_t start, RowRandom& random) {
+    walk_.assign(1, start);
+    for (bool on = true; on;) {
+      const std::size_t v = links_[walk_.back()].to;
+      walk_.push_back(first_link(v) + below(random, out_[v]));
+      on = links_[walk_.back()].to < output() && room(walk_.size(), walk_.size() + 1) &&
+           random.below(2) == 0;
+    }
+  }
+
+  bool duplicate(RowRandom& random) {
+    places_.clear();  // links to an inner vertex from one that may feed another
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+      if (links_[i].to < output() && out_[links_[i].from] < options_.most_out) {
+        places_.push_back(i);
+      }
+    }
+    if (places_.empty() || !room(1, 2)) {
+      return false;
+    }
+    for (int tries = 0; tries < kWalkTries; ++tries) {
+      walk(places_[below(random, places_.size())], random);
+      if (in_[links_[walk_.back()].to] < options_.most_in) {
+        copy_walk();
+        return true;
+      }
+    }
+    return false;
+  }
+
+  void copy_walk() {
+    const std::size_t end = links_[walk_.back()].to, count = walk_.size() - 1;
+    std::vector<Link> path;
+    std::vector<std::uint64_t> copied;
+    for (const std::size_t i : walk_) {
+      path.push_back(links_[i]);
+      copied.push_back(labels_[links_[i].to]);
+    }
+    shift(end, count);
+    std::size_t from = path.front().from;
+    for (std::size_t i = 0; i < count; ++i) {
+      labels_[end + i] = copied[i];
+      link(from, end + i, path[i].label);
+      from = end + i;
+    }
+    link(from, end + count, path.back().label);
+    settle();
+  }
+
+  const MoveOptions& options_;
+  std::vector<std::uint64_t> labels_;
+  std::vector<Link> links_;
+  std::vector<std::size_t> in_, out_, places_, walk_;
+  std::vector<std::pair<std::size_t, std::size_t>> pairs_;
+};
+
+bool are_weights(const double* weights, std::size_t count) {
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!(weights[i] >= 0) || std::isinf(weights[i])) {
+      return false;
+    }
+    sum += weights[i];
+  }
+  return sum > 0 && !std::isinf(sum);
+}
+
+Status check_options(const MoveOptions& options) {
+  if (!are_weights(options.weights.data(), kVerbs) ||
+      !are_weights(options.steps.data(), options.steps.size())) {
+    return Status::fail(Code::limit, 0, "weights are finite, not negative, and not all 0");
+  }
+  if (options.most_vertices > kMaxVertices) {
+    return Status::fail(Code::limit, 0,
+                        "a graph has at most " + std::to_string(kMaxVertices) + " vertices");
+  }
+  std::vector<std::uint64_t> labels = options.labels;
+  std::sort(labels.begin(), labels.end());
+  if (std::adjacent_find(labels.begin(), labels.end()) != labels.end()) {
+    return Status::fail(Code::limit, 0, "a label comes twice");
+  }
+  return {};
+}
+
+}  // namespace
+
+Status mutate_graphs(const GraphBatch& batch, const MoveOptions& options, const Draws& draws,
+                     GraphStore& out) {
+  if (Status s = check_options(options); !s.ok()) {
+    return s;
+  }
+  const auto work = [&](std::uint64_t row, const EdgeList& graph, EdgeList& made) {
+    Network network(options);
+    if (!network.take(graph)) {
+      return Status::fail(Code::row, row,
+                          "no network: edges go to later vertices, and every vertex lies on a path "
+                          "from the first to the last");
+    }
+    RowRandom random(draws.key, draws.start + row, Purpose::mutate);
+    const std::size_t steps = 1 + pick_weighted(random, options.steps.data(), options.steps.size());
+    for (std::size_t i = 0; i < steps; ++i) {
+      if (!network.edit(random)) {
+        return Status::fail(Code::exhausted, row, "no verb can edit the network within the limits");
+      }
+    }
+    network.give(made);
+    return Status{};
+  };
+  return for_each_graph(batch, draws.threads, out, work);
+}
+
+}  // namespace nasturtium

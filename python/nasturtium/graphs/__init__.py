@@ -1,0 +1,37 @@
+"""Batches of labeled graphs of up to 4,096 vertices: what they are, how far apart, and moves."""
+
+from nasturtium.graphs.batch import MAX_VERTICES, GraphBatch
+from nasturtium.graphs.canonical import (
+    automorphism_counts,
+    canonical_forms,
+    canonical_keys,
+    canonical_orders,
+    prune,
+    reorder,
+)
+from nasturtium.graphs.distance import EditCosts, edit_bounds, edit_distances
+from nasturtium.graphs.moves import NASBOT, NASBOT_STEPS, REAL_2017, VERBS, Limits, mutate
+from nasturtium.graphs.wiring import barabasi_albert, erdos_renyi, watts_strogatz
+
+__all__ = [
+    "MAX_VERTICES",
+    "NASBOT",
+    "NASBOT_STEPS",
+    "REAL_2017",
+    "VERBS",
+    "EditCosts",
+    "GraphBatch",
+    "Limits",
+    "automorphism_counts",
+    "barabasi_albert",
+    "canonical_forms",
+    "canonical_keys",
+    "canonical_orders",
+    "edit_bounds",
+    "edit_distances",
+    "erdos_renyi",
+    "mutate",
+    "prune",
+    "reorder",
+    "watts_strogatz",
+]
