@@ -59,6 +59,8 @@ void run(F work) {
   require(status);
 }
 
+void bind_distances(py::module_& m);
+void bind_encodings(py::module_& m);
 void bind_mcts(py::module_& m);
 void bind_pareto(py::module_& m);
 void bind_rungs(py::module_& m);

@@ -210,7 +210,9 @@ def handicap(epochs: float | None, mine: float | None) -> str:
     """
     if not epochs or not mine or 2 * epochs >= mine:
         return ""
-    return f" as trained here, for {amount('epochs', epochs)} where the found network had {mine:,.0f}"
+    return (
+        f" as trained here, for {amount('epochs', epochs)} where the found network had {mine:,.0f}"
+    )
 
 
 def _ratio(mine: float | None, other: float | None) -> str:
