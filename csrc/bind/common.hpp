@@ -60,6 +60,8 @@ void run(F work) {
 }
 
 void bind_graphs(py::module_& m);
+void bind_distances(py::module_& m);
+void bind_encodings(py::module_& m);
 void bind_mcts(py::module_& m);
 void bind_pareto(py::module_& m);
 void bind_population(py::module_& m);

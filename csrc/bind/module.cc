@@ -64,4 +64,6 @@ PYBIND11_MODULE(_core, m) {
   nasturtium::bind::bind_space(m);
   nasturtium::bind::bind_state(m);
   nasturtium::bind::bind_nb101(m);
+  nasturtium::bind::bind_encodings(m);
+  nasturtium::bind::bind_distances(m);
 }

@@ -82,6 +82,27 @@ void nb101_adjacency(const Words& cells, Array<T> out, unsigned threads) {
   run([&] { return nb101::adjacency_one_hot(n, from, to, threads); });
 }
 
+void nb101_path_numbers(const Words& cells, Array<std::int16_t> out, unsigned threads) {
+  const std::uint64_t n = length(cells, "cells");
+  if (out.ndim() != 2) {
+    raise("out must have two axes");
+  }
+  same_rows(n, static_cast<std::uint64_t>(out.shape(0)));
+  result_apart(cells, out);
+  const auto most = static_cast<std::size_t>(out.shape(1));
+  const std::uint64_t* from = cells.data();
+  std::int16_t* to = out.mutable_data();
+  run([&] { return nb101::path_categorical(n, from, most, to, threads); });
+}
+
+void nb101_decode(const Array<float>& values, Words out, unsigned threads) {
+  const std::uint64_t n = rows(values, nb101::kContinuous, "rows");
+  same_rows(n, length(out, "out"));
+  const float* from = values.data();
+  std::uint64_t* to = out.mutable_data();
+  run([&] { return nb101::decode_continuous(n, from, to, threads); });
+}
+
 void nb101_sample(Words out, std::uint64_t seed, std::uint32_t stream, std::uint64_t start,
                   unsigned threads) {
   const std::uint64_t n = length(out, "out");
@@ -227,6 +248,13 @@ void bind_nb101(py::module_& m) {
   m.def("nb101_paths", &nb101_paths<uint8_t>, cells, out, threads);
   m.def("nb101_adjacency", &nb101_adjacency<float>, cells, out, threads);
   m.def("nb101_adjacency", &nb101_adjacency<uint8_t>, cells, out, threads);
+  m.def("nb101_path_categorical", &nb101_path_numbers, cells, out, threads);
+  m.def("nb101_adjacency_categorical",
+        cell_rows<std::int16_t, nb101::kCategorical>(&nb101::adjacency_categorical), cells, out,
+        threads);
+  m.def("nb101_adjacency_continuous",
+        cell_rows<float, nb101::kContinuous>(&nb101::adjacency_continuous), cells, out, threads);
+  m.def("nb101_decode_continuous", &nb101_decode, "rows"_a.noconvert(), out, threads);
   m.def("nb101_sample", &nb101_sample, out, "seed"_a, "stream"_a, "start"_a, threads);
   m.def("nb101_mutate", &nb101_mutate, cells, out, "seed"_a, "stream"_a, "start"_a, threads);
   m.def("nb101_enumerate", &nb101_enumerate, "vertices"_a);

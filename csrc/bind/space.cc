@@ -2,6 +2,8 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "common.hpp"
@@ -10,6 +12,8 @@
 #include "nasturtium/keys.hpp"
 #include "nasturtium/moves.hpp"
 #include "nasturtium/rng.hpp"
+#include "nasturtium/variation.hpp"
+#include "program.hpp"
 
 namespace nasturtium::bind {
 namespace {
@@ -18,13 +22,11 @@ Draws draws(std::uint64_t seed, std::uint32_t stream, std::uint64_t start, unsig
   return {{seed, stream}, start, threads};
 }
 
-class Program {
+class Program : public Compiled {
  public:
   explicit Program(const std::string& text) {
     run([&] { return parse_space(text, space_); });
-    for (const Decision& d : space_.decisions) {
-      one_hot_width_ += d.options.size();
-    }
+    one_hot_width_ = nasturtium::one_hot_width(space_);
   }
 
   std::size_t width() const { return space_.width(); }
@@ -61,6 +63,41 @@ class Program {
     run([&] {
       return nasturtium::crossover(space_, draws(seed, stream, start, threads), n, from_a, from_b,
                                    to);
+    });
+  }
+
+  void mutate_at_rate(const Codes& codes, const Array<double>& rates, Codes out, std::uint64_t seed,
+                      std::uint32_t stream, std::uint64_t start, unsigned threads) const {
+    const std::uint64_t n = rows(codes, width(), "codes");
+    same_rows(n, length(rates, "rates"));
+    same_rows(n, rows(out, width(), "out"));
+    const std::uint8_t* from = codes.data();
+    const double* by = rates.data();
+    std::uint8_t* to = out.mutable_data();
+    apart(from, to, n * width());
+    run([&] {
+      return nasturtium::mutate_at_rate(space_, draws(seed, stream, start, threads), n, from, by,
+                                        to);
+    });
+  }
+
+  void crossover_by(const Codes& a, const Codes& b, Codes out, const std::string& kind,
+                    std::vector<std::vector<std::uint32_t>> groups, std::uint64_t seed,
+                    std::uint32_t stream, std::uint64_t start, unsigned threads) const {
+    const std::uint64_t n = rows(a, width(), "a");
+    same_rows(n, rows(b, width(), "b"));
+    same_rows(n, rows(out, width(), "out"));
+    std::uint8_t* to = out.mutable_data();
+    const std::uint8_t *from_a = a.data(), *from_b = b.data();
+    apart(from_a, to, n * width());
+    apart(from_b, to, n * width());
+    const Crossing crossing = kind == "one_point" ? Crossing::one_point
+                              : kind == "stages"  ? Crossing::stages
+                                                  : Crossing::aligned;
+    const CrossoverRule rule{crossing, std::move(groups)};
+    run([&] {
+      return nasturtium::crossover_by(space_, rule, draws(seed, stream, start, threads), n, from_a,
+                                      from_b, to);
     });
   }
 
@@ -139,11 +176,12 @@ class Program {
     run([&] { return nasturtium::keys(space_, convention, n, from, to, threads); });
   }
 
-  void one_hot(const Codes& codes, Array<float> out, unsigned threads) const {
+  template <typename T>
+  void one_hot(const Codes& codes, Array<T> out, unsigned threads) const {
     const std::uint64_t n = rows(codes, width(), "codes");
     same_rows(n, rows(out, one_hot_width_, "out"));
     const std::uint8_t* from = codes.data();
-    float* to = out.mutable_data();
+    T* to = out.mutable_data();
     run([&] { return nasturtium::one_hot(space_, n, from, to, threads); });
   }
 
@@ -175,7 +213,6 @@ class Program {
     return out;
   }
 
-  Space space_;
   std::size_t one_hot_width_ = 0;
 };
 
@@ -217,7 +254,8 @@ py::tuple canonical_graph(const Array<std::uint64_t>& labels, const Array<std::u
 
 void bind_program(py::module_& m) {
   using namespace py::literals;
-  py::class_<Program>(m, "Program")
+  py::class_<Compiled>(m, "Compiled");
+  py::class_<Program, Compiled>(m, "Program")
       .def(py::init<const std::string&>(), "text"_a)
       .def_property_readonly("decisions", &Program::width)
       .def_property_readonly("one_hot_width", &Program::one_hot_width)
@@ -227,6 +265,10 @@ void bind_program(py::module_& m) {
            "stream"_a, "start"_a, "threads"_a)
       .def("crossover", &Program::crossover, "a"_a.noconvert(), "b"_a.noconvert(),
            "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a, "threads"_a)
+      .def("mutate_at_rate", &Program::mutate_at_rate, "codes"_a.noconvert(), "rates"_a.noconvert(),
+           "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a, "threads"_a)
+      .def("crossover_by", &Program::crossover_by, "a"_a.noconvert(), "b"_a.noconvert(),
+           "out"_a.noconvert(), "kind"_a, "groups"_a, "seed"_a, "stream"_a, "start"_a, "threads"_a)
       .def("neighbors", &Program::neighbors, "code"_a.noconvert())
       .def("enumerate", &Program::enumerate, "total"_a)
       .def("enumerate_range", &Program::enumerate_range, "begin"_a.noconvert(), "end"_a.noconvert(),
@@ -238,7 +280,10 @@ void bind_program(py::module_& m) {
            "edges"_a.noconvert(), "threads"_a)
       .def("keys", &Program::keys, "codes"_a.noconvert(), "rule"_a, "out"_a.noconvert(),
            "threads"_a)
-      .def("one_hot", &Program::one_hot, "codes"_a.noconvert(), "out"_a.noconvert(), "threads"_a)
+      .def("one_hot", &Program::one_hot<float>, "codes"_a.noconvert(), "out"_a.noconvert(),
+           "threads"_a)
+      .def("one_hot", &Program::one_hot<std::uint8_t>, "codes"_a.noconvert(), "out"_a.noconvert(),
+           "threads"_a)
       .def("categorical", &Program::categorical, "codes"_a.noconvert(), "out"_a.noconvert(),
            "threads"_a);
 }

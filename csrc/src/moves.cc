@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "nasturtium/parallel.hpp"
 
@@ -18,7 +19,6 @@ struct Plan {
   explicit Plan(const Space& s) : space(s), width(s.width()) {
     int room = 0;
     for (std::size_t i = 0; i < width; ++i) {
-      choices += s.counts[i] > 1;
       const int cost = RowRandom::cost(s.counts[i]);
       if (cost > room) {
         starts.push_back(static_cast<std::uint32_t>(i));
@@ -31,12 +31,27 @@ struct Plan {
     }
     starts.front() = 0;
     starts.push_back(static_cast<std::uint32_t>(width));
+    for (std::size_t i = 0; i < width; ++i) {
+      if (s.counts[i] > 1) {
+        movable.push_back(static_cast<std::uint32_t>(i));
+      }
+    }
+    for (std::size_t lane = 0; lane < kPhiloxLanes; ++lane) {
+      for (const std::uint32_t count : s.counts) {
+        last_options.push_back(static_cast<std::uint8_t>(count - 1));
+      }
+    }
   }
+
+  // Whether all codes of the space are well-formed where options are in range, and valid.
+  bool plain() const { return !space.conditional && space.constraints.empty(); }
+
   const Space& space;
   std::size_t width;
-  std::size_t choices = 0;  // decisions with more than one option
   // Without conditions, which decisions share a random word is known beforehand.
   std::vector<std::uint32_t> starts;
+  std::vector<std::uint32_t> movable;      // decisions with more than one option
+  std::vector<std::uint8_t> last_options;  // of each decision, for as many rows as Philox gives
 };
 
 // One code of a space without conditions.
@@ -46,6 +61,32 @@ void draw_all(const Plan& plan, RowRandom& random, std::uint8_t* code) {
     std::uint64_t fraction = random.word();
     for (std::size_t i = plan.starts[group]; i < plan.starts[group + 1]; ++i) {
       code[i] = static_cast<std::uint8_t>(RowRandom::digit(fraction, counts[i]));
+    }
+  }
+}
+
+// Codes of a plain space, as many rows at once as Philox gives words for.
+void sample_plain(const Plan& plan, const Draws& draws, std::uint64_t begin, std::uint64_t end,
+                  std::uint8_t* out) {
+  const std::uint32_t* counts = plan.space.counts.data();
+  std::uint64_t words[2 * kPhiloxLanes];
+  for (std::uint64_t row = begin; row < end; row += kPhiloxLanes) {
+    row_words(draws.key, draws.start + row, Purpose::sample, words);
+    const std::size_t lanes = std::min<std::uint64_t>(kPhiloxLanes, end - row);
+    std::uint8_t* code = out + row * plan.width;
+    if (plan.starts.size() > 2) {
+      for (std::size_t lane = 0; lane < lanes; ++lane, code += plan.width) {
+        RowRandom random(draws.key, draws.start + row + lane, Purpose::sample, words + 2 * lane);
+        draw_all(plan, random, code);
+      }
+      continue;
+    }
+    // One word a row. Decision by decision, since the digits of one row wait for each other.
+    for (std::size_t i = 0; i < plan.width; ++i) {
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
+        code[lane * plan.width + i] =
+            static_cast<std::uint8_t>(RowRandom::digit(words[2 * lane], counts[i]));
+      }
     }
   }
 }
@@ -116,7 +157,7 @@ Status mutate_row(const Plan& plan, RowRandom random, std::uint64_t row, const s
   if (!well_formed(space, code, active)) {
     return bad_row(space, row, code);
   }
-  std::uint32_t movable = static_cast<std::uint32_t>(plan.choices);
+  std::uint32_t movable = static_cast<std::uint32_t>(plan.movable.size());
   if (space.conditional) {
     movable = 0;
     for (std::size_t i = 0; i < plan.width; ++i) {
@@ -125,10 +166,6 @@ Status mutate_row(const Plan& plan, RowRandom random, std::uint64_t row, const s
   }
   for (int tries = 0; movable > 0 && tries < kMutateTries; ++tries) {
     std::memcpy(out, code, plan.width);
-    if (!space.conditional && space.constraints.empty()) {
-      change_one(plan, random, movable, out, active);
-      return {};
-    }
     std::memcpy(scratch.after.data(), active, plan.width);
     change_one(plan, random, movable, out, scratch.after.data());
     if (satisfies(space, out, scratch.after.data())) {
@@ -146,6 +183,39 @@ Status mutate_row(const Plan& plan, RowRandom random, std::uint64_t row, const s
   }
   const std::size_t chosen = random.below(static_cast<std::uint32_t>(count));
   std::memcpy(out, scratch.found.data() + chosen * plan.width, plan.width);
+  return {};
+}
+
+// The same for a plain space, as many rows at once as Philox gives words for.
+Status mutate_plain(const Plan& plan, const Draws& draws, std::uint64_t begin, std::uint64_t end,
+                    const std::uint8_t* codes, std::uint8_t* out) {
+  const auto movable = static_cast<std::uint32_t>(plan.movable.size());
+  std::uint64_t words[2 * kPhiloxLanes];
+  for (std::uint64_t row = begin; row < end; row += kPhiloxLanes) {
+    const std::size_t lanes = std::min<std::uint64_t>(kPhiloxLanes, end - row);
+    const std::size_t bytes = lanes * plan.width;
+    const std::uint8_t* from = codes + row * plan.width;
+    std::uint8_t* to = out + row * plan.width;
+    std::uint8_t beyond = 0;
+    for (std::size_t i = 0; i < bytes; ++i) {
+      beyond |= static_cast<std::uint8_t>(from[i] > plan.last_options[i]);
+      to[i] = from[i];
+    }
+    for (std::uint64_t wrong = row; beyond != 0; ++wrong) {
+      const std::uint8_t* code = codes + wrong * plan.width;
+      if (!std::equal(code, code + plan.width, plan.last_options.begin(), std::less_equal<>())) {
+        return bad_row(plan.space, wrong, code);
+      }
+    }
+    row_words(draws.key, draws.start + row, Purpose::mutate, words);
+    for (std::size_t lane = 0; lane < lanes; ++lane, to += plan.width) {
+      // Both draws fit into the row's first word: 12 bits and 8 bits at most.
+      std::uint64_t fraction = words[2 * lane];
+      const std::size_t at = plan.movable[RowRandom::digit(fraction, movable)];
+      const std::uint32_t other = RowRandom::digit(fraction, plan.space.counts[at] - 1);
+      to[at] = static_cast<std::uint8_t>(other + (other >= to[at]));
+    }
+  }
   return {};
 }
 
@@ -199,15 +269,15 @@ Status bad_row(const Space& space, std::uint64_t row, const std::uint8_t* code) 
 Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint8_t* out) {
   const Plan plan(space);
   return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    if (plan.plain()) {
+      sample_plain(plan, draws, begin, end, out);
+      return Status{};
+    }
     std::vector<std::uint8_t> active(plan.width);
     RowSource source(draws.key, Purpose::sample);
     for (std::uint64_t row = begin; row < end; ++row) {
       RowRandom random = source.at(draws.start + row);
       std::uint8_t* code = out + row * plan.width;
-      if (!space.conditional && space.constraints.empty()) {
-        draw_all(plan, random, code);
-        continue;
-      }
       int tries = 0;
       do {
         if (tries++ == kSampleTries) {
@@ -225,6 +295,9 @@ Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std
               std::uint8_t* out) {
   const Plan plan(space);
   return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    if (plan.plain() && !plan.movable.empty()) {
+      return mutate_plain(plan, draws, begin, end, codes, out);
+    }
     Scratch scratch(plan.width);
     RowSource source(draws.key, Purpose::mutate);
     for (std::uint64_t row = begin; row < end; ++row) {

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 __version__: str
 abi_version: int
 
-class Program:
+class Compiled: ...
+
+class Program(Compiled):
     def __init__(self, text: str) -> None: ...
     @property
     def decisions(self) -> int: ...
@@ -36,6 +38,28 @@ class Program:
         start: int,
         threads: int,
     ) -> None: ...
+    def mutate_at_rate(
+        self,
+        codes: NDArray[np.uint8],
+        rates: NDArray[np.float64],
+        out: NDArray[np.uint8],
+        seed: int,
+        stream: int,
+        start: int,
+        threads: int,
+    ) -> None: ...
+    def crossover_by(
+        self,
+        a: NDArray[np.uint8],
+        b: NDArray[np.uint8],
+        out: NDArray[np.uint8],
+        kind: str,
+        groups: Sequence[Sequence[int]],
+        seed: int,
+        stream: int,
+        start: int,
+        threads: int,
+    ) -> None: ...
     def neighbors(self, code: NDArray[np.uint8]) -> NDArray[np.uint8]: ...
     def enumerate(self, total: int) -> NDArray[np.uint8]: ...
     def enumerate_range(
@@ -54,7 +78,12 @@ class Program:
     def keys(
         self, codes: NDArray[np.uint8], rule: str, out: NDArray[np.uint64], threads: int
     ) -> None: ...
-    def one_hot(self, codes: NDArray[np.uint8], out: NDArray[np.float32], threads: int) -> None: ...
+    def one_hot(
+        self,
+        codes: NDArray[np.uint8],
+        out: NDArray[np.float32] | NDArray[np.uint8],
+        threads: int,
+    ) -> None: ...
     def categorical(
         self, codes: NDArray[np.uint8], out: NDArray[np.int16], threads: int
     ) -> None: ...
@@ -429,6 +458,18 @@ def nb101_paths(
 def nb101_adjacency(
     cells: NDArray[np.uint64], out: NDArray[np.float32] | NDArray[np.uint8], threads: int
 ) -> None: ...
+def nb101_path_categorical(
+    cells: NDArray[np.uint64], out: NDArray[np.int16], threads: int
+) -> None: ...
+def nb101_adjacency_categorical(
+    cells: NDArray[np.uint64], out: NDArray[np.int16], threads: int
+) -> None: ...
+def nb101_adjacency_continuous(
+    cells: NDArray[np.uint64], out: NDArray[np.float32], threads: int
+) -> None: ...
+def nb101_decode_continuous(
+    rows: NDArray[np.float32], out: NDArray[np.uint64], threads: int
+) -> None: ...
 def nb101_sample(
     out: NDArray[np.uint64], seed: int, stream: int, start: int, threads: int
 ) -> None: ...
@@ -458,3 +499,142 @@ class KeyMap:
     def bytes(self) -> int: ...
     def state(self) -> builtins.bytes: ...
     def load(self, state: builtins.bytes) -> None: ...
+
+def one_hot_bits(
+    program: Compiled, codes: NDArray[np.uint8], out: NDArray[np.uint64], threads: int
+) -> None: ...
+def conditional_tree(
+    program: Compiled,
+    codes: NDArray[np.uint8],
+    fill: float,
+    out: NDArray[np.float32],
+    threads: int,
+) -> None: ...
+def decode_scores(
+    program: Compiled, scores: NDArray[np.float32], out: NDArray[np.uint8], threads: int
+) -> None: ...
+def packed_range(program: Compiled) -> int: ...
+def pack_codes(
+    program: Compiled, codes: NDArray[np.uint8], out: NDArray[np.uint64], threads: int
+) -> None: ...
+def unpack_codes(
+    program: Compiled, packed: NDArray[np.uint64], out: NDArray[np.uint8], threads: int
+) -> None: ...
+def labels(program: Compiled) -> list[tuple[str, str]]: ...
+
+class Paths:
+    def __init__(self, program: Compiled, zeros: bool) -> None: ...
+    @property
+    def columns(self) -> int: ...
+    def sequence(self, column: int) -> list[str]: ...
+    def bits(self, codes: NDArray[np.uint8], out: NDArray[np.uint64], threads: int) -> None: ...
+    def one_hot(
+        self,
+        codes: NDArray[np.uint8],
+        out: NDArray[np.float32] | NDArray[np.uint8],
+        threads: int,
+    ) -> None: ...
+    def categorical(
+        self, codes: NDArray[np.uint8], out: NDArray[np.int32], threads: int
+    ) -> None: ...
+
+class GraphArrays:
+    def __init__(self, program: Compiled, operations: bool, prune: bool) -> None: ...
+    @property
+    def vertices(self) -> int: ...
+    def parts(self) -> list[int]: ...
+    def fill(
+        self,
+        codes: NDArray[np.uint8],
+        adjacency: NDArray[np.float32] | NDArray[np.uint8],
+        node_labels: NDArray[np.int16],
+        edge_labels: NDArray[np.int16],
+        present: NDArray[np.bool_],
+        threads: int,
+    ) -> None: ...
+    def counts(self, codes: NDArray[np.uint8], out: NDArray[np.int32], threads: int) -> None: ...
+
+def hamming(
+    program: Compiled,
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    out: NDArray[np.uint16],
+    threads: int,
+) -> None: ...
+def manhattan(
+    a: NDArray[np.float64], b: NDArray[np.float64], out: NDArray[np.float64], threads: int
+) -> None: ...
+def transport(
+    supply: NDArray[np.float64],
+    demand: NDArray[np.float64],
+    costs: NDArray[np.float64],
+    plan: NDArray[np.float64] | None,
+) -> float: ...
+def transport_values(
+    supply: NDArray[np.float64],
+    demand: NDArray[np.float64],
+    costs: NDArray[np.float64],
+    out: NDArray[np.float64],
+    threads: int,
+) -> None: ...
+
+class WLIndex:
+    def __init__(self, program: Compiled, rounds: int) -> None: ...
+    def add(self, codes: NDArray[np.uint8], threads: int) -> None: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def features(self) -> int: ...
+    def feature_rounds(self) -> NDArray[np.int64]: ...
+    def histograms(
+        self,
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]: ...
+    def transform(
+        self, codes: NDArray[np.uint8], threads: int
+    ) -> tuple[NDArray[np.uint64], NDArray[np.int32], NDArray[np.int32]]: ...
+    def gram(
+        self, out: NDArray[np.float32], assignment: bool, normalize: bool, threads: int
+    ) -> None: ...
+    def cross(
+        self,
+        codes: NDArray[np.uint8],
+        out: NDArray[np.float32],
+        assignment: bool,
+        normalize: bool,
+        threads: int,
+    ) -> None: ...
+    def motif(self, feature: int) -> str: ...
+
+class TreeWasserstein:
+    def __init__(
+        self,
+        program: Compiled,
+        groups: Sequence[int],
+        leaf: float,
+        operations: float,
+        pairs: float,
+        entering: float,
+        leaving: float,
+    ) -> None: ...
+    @property
+    def columns(self) -> int: ...
+    def embed(self, codes: NDArray[np.uint8], out: NDArray[np.float64], threads: int) -> None: ...
+
+class Otmann:
+    def __init__(
+        self,
+        program: Compiled,
+        masses: Sequence[float],
+        mismatch: Sequence[float],
+        structure: float,
+        ends: float,
+        least_end: float,
+        normalize: bool,
+    ) -> None: ...
+    def distances(
+        self,
+        a: NDArray[np.uint8],
+        b: NDArray[np.uint8] | None,
+        out: NDArray[np.float64],
+        threads: int,
+    ) -> None: ...

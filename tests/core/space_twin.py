@@ -42,16 +42,19 @@ class RowRandom:
     fraction: int = 0
     room: int = 0
 
+    def word(self) -> int:
+        if not self.spare:
+            counter = [self.row & 0xFFFFFFFF, self.row >> 32, self.purpose << 24, self.stream]
+            counter[2] += self.block
+            self.block += 1
+            v = philox(counter, [self.seed & 0xFFFFFFFF, self.seed >> 32])
+            self.spare = [v[0] | v[1] << 32, v[2] | v[3] << 32]
+        return self.spare.pop(0)
+
     def below(self, m: int) -> int:
         cost = (m - 1).bit_length()
         if cost > self.room:
-            if not self.spare:
-                counter = [self.row & 0xFFFFFFFF, self.row >> 32, self.purpose << 24, self.stream]
-                counter[2] += self.block
-                self.block += 1
-                v = philox(counter, [self.seed & 0xFFFFFFFF, self.seed >> 32])
-                self.spare = [v[0] | v[1] << 32, v[2] | v[3] << 32]
-            self.fraction, self.room = self.spare.pop(0), 32
+            self.fraction, self.room = self.word(), 32
         self.room -= cost
         product = self.fraction * m
         self.fraction = product & MASK
@@ -201,6 +204,86 @@ def crossover(
                 code[i] = random.below(len(choice.options))
         if valid(space, code):
             return code
+    return list(a)
+
+
+def mutate_at_rate(
+    space: Space, code: list[int], rate: float, seed: int, stream: int, row: int
+) -> list[int]:
+    random = RowRandom(seed, stream, row, MUTATE)
+    was = active(space, code)
+    for _ in range(100):
+        new = [0] * len(code)
+        for i, choice in enumerate(space.decisions):
+            count = len(choice.options)
+            if not active(space, new)[i]:
+                continue
+            if not was[i]:
+                new[i] = random.below(count)
+            elif count > 1 and (random.word() >> 11) / 2**53 < rate:
+                other = random.below(count - 1)
+                new[i] = other + (other >= code[i])
+            else:
+                new[i] = code[i]
+        if valid(space, new):
+            return new
+    return list(code)
+
+
+def crossover_by(
+    space: Space,
+    kind: str,
+    groups: list[list[int]],
+    a: list[int],
+    b: list[int],
+    seed: int,
+    stream: int,
+    row: int,
+) -> list[int]:
+    random = RowRandom(seed, stream, row, CROSSOVER)
+    parents = {"a": (a, active(space, a)), "b": (b, active(space, b))}
+    width = len(a)
+
+    def units(side: str) -> dict[tuple[int, int], int]:
+        # (type, how many of it came before) -> number of the unit
+        code, on = parents[side]
+        found: dict[tuple[int, int], int] = {}
+        for u, unit in enumerate(groups):
+            if on[unit[0]]:
+                kind_ = code[unit[0]]
+                found[kind_, sum(key[0] == kind_ for key in found)] = u
+        return found
+
+    for _ in range(100):
+        source = [("a", i) for i in range(width)]
+        if kind == "one_point" and width > 1:
+            cut = 1 + random.below(width - 1)
+            source = [("a" if i < cut else "b", i) for i in range(width)]
+        elif kind == "stages":
+            grouped = {i for group in groups for i in group}
+            for stage in [*groups, *([i] for i in range(width) if i not in grouped)]:
+                side = "b" if random.below(2) else "a"
+                for i in stage:
+                    source[i] = (side, i)
+        elif kind == "aligned":
+            partners = units("b")
+            aligned = sorted((u, partners[key]) for key, u in units("a").items() if key in partners)
+            for u, v in aligned:
+                if random.below(2):
+                    for i, j in zip(groups[u], groups[v], strict=True):
+                        source[i] = ("b", j)
+        new = [0] * width
+        for i, choice in enumerate(space.decisions):
+            if not active(space, new)[i]:
+                continue
+            for side, at in (source[i], ("a", i), ("b", i)):
+                if parents[side][1][at]:
+                    new[i] = parents[side][0][at]
+                    break
+            else:
+                new[i] = random.below(len(choice.options))
+        if valid(space, new):
+            return new
     return list(a)
 
 

@@ -23,8 +23,11 @@
 #include "nasturtium/c_api.h"
 #include "nasturtium/keys.hpp"
 #include "nasturtium/moves.hpp"
+#include "nasturtium/pack.hpp"
+#include "nasturtium/paths.hpp"
 #include "nasturtium/space.hpp"
 #include "nasturtium/state.hpp"
+#include "nasturtium/wl.hpp"
 #include "require.hpp"
 
 namespace nst = nasturtium;
@@ -71,6 +74,29 @@ bool use(const nst::Space& space, const std::string& text) {
     const auto convention = static_cast<nst::Convention>(rule);
     const nst::Status s = nst::keys(space, convention, 2, codes.data(), keys, 1);
     REQUIRE(s.ok() || s.code == nst::Code::limit || s.code == nst::Code::budget);
+  }
+  std::uint64_t packed[2];
+  const nst::Status small = nst::pack(space, 2, codes.data(), packed, 1);
+  REQUIRE(small.ok() || small.code == nst::Code::limit);
+  if (small.ok()) {
+    REQUIRE(nst::unpack(space, 2, packed, out.data(), 1).ok() && out == codes);
+    const std::uint64_t wild[] = {nst::mix(packed[0]), ~packed[1]};
+    const nst::Status read = nst::unpack(space, 2, wild, out.data(), 1);
+    REQUIRE(read.ok() || read.code == nst::Code::row);
+  }
+  nst::PathEncoder paths;
+  const nst::Status built = paths.build(space, true);
+  REQUIRE(built.ok() || built.code == nst::Code::limit);
+  if (built.ok()) {
+    std::vector<std::uint64_t> bits(2 * paths.words());
+    REQUIRE(paths.bits(2, codes.data(), bits.data(), 1).ok());
+  }
+  nst::WLIndex index;
+  if (index.begin(space, 1).ok()) {
+    std::string motif;
+    REQUIRE(index.add(2, codes.data(), 1).ok());
+    const nst::Status named = index.motif(index.features() - 1, motif);
+    REQUIRE(named.ok() || named.code == nst::Code::limit);
   }
   std::vector<std::uint8_t> state;
   REQUIRE(nst::save_codes(space, 2, codes.data(), state).ok());

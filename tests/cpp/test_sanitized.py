@@ -20,6 +20,19 @@ def test_batches_of_graphs(address: Sanitized) -> None:
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-3000:]
 
 
+def test_encodings_and_distances(address: Sanitized, texts: list[Path]) -> None:
+    done = address.run("check_encodings", *texts)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == "4 texts\n"
+
+
+def test_encodings_and_distances_on_threads(thread: Sanitized, texts: list[Path]) -> None:
+    quick = [path for path in texts if path.stem in ("nb201", "strings")]
+    done = thread.run("check_encodings", *quick)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout == "2 texts\n"
+
+
 def test_damaged_inputs_are_refused_by_every_decoder(address: Sanitized, texts: list[Path]) -> None:
     done = address.run("fuzz", "3000", "1", *texts)
     assert done.returncode == 0, done.stderr[-3000:]

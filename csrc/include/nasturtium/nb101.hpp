@@ -94,6 +94,29 @@ Status adjacency_one_hot(std::uint64_t n, const std::uint64_t* cells, float* out
 Status adjacency_one_hot(std::uint64_t n, const std::uint64_t* cells, std::uint8_t* out,
                          unsigned threads);
 
+// The sequences of path_bits by number, ascending, the first `most` of a row; -1 behind the last.
+Status path_categorical(std::uint64_t n, const std::uint64_t* cells, std::size_t most,
+                        std::int16_t* out, unsigned threads);
+
+constexpr std::size_t kCategorical = 26;  // 21 edges and 5 operations
+constexpr std::size_t kContinuous = 27;   // 21 scores, the number of edges, 5 operations
+
+// The cell as it is, not pruned, in 26 columns: the slots of its edges, ascending, where a smaller
+// cell's output stands at vertex 6, and -1 behind the last; then the inner vertices' operations, -1
+// for a vertex that the cell lacks.
+Status adjacency_categorical(std::uint64_t n, const std::uint64_t* cells, std::int16_t* out,
+                             unsigned threads);
+
+// The same in 27 columns of real numbers: for each slot a score, 1 where there is an edge and else
+// 0; the number of edges k; the operations as above.
+Status adjacency_continuous(std::uint64_t n, const std::uint64_t* cells, float* out,
+                            unsigned threads);
+
+// The cells of such rows: edges are the k slots with the greatest scores, of equal ones the first;
+// k and operations are rounded. Refused with Code::row are numbers out of range, operations behind
+// a missing one, and edges at missing vertices.
+Status decode_continuous(std::uint64_t n, const float* rows, std::uint64_t* out, unsigned threads);
+
 // How long it took to build the table that valid, canonical, keys, sample and mutate look things
 // up in; builds it where that has not happened. The first of them to be called pays it.
 Status table_seconds(double& out);

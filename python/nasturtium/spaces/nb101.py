@@ -41,10 +41,13 @@ __all__ = [
     "OPERATIONS",
     "PATHS",
     "VERTICES",
+    "adjacency_categorical",
+    "adjacency_continuous",
     "adjacency_one_hot",
     "canonical",
     "canonical_by_search",
     "count",
+    "decode_continuous",
     "enumerate_cells",
     "hash_texts",
     "hashes",
@@ -52,6 +55,7 @@ __all__ = [
     "mutate",
     "pack",
     "path_bits",
+    "path_categorical",
     "path_one_hot",
     "prune",
     "sample",
@@ -294,6 +298,66 @@ def adjacency_one_hot(
     cells = _checked(cells)
     out = np.empty((len(cells), ADJACENCY), np.float32) if out is None else out
     _core.nb101_adjacency(cells, out, threads)
+    return out
+
+
+def path_categorical(
+    cells: Cells, *, most: int = 20, out: NDArray[np.int16] | None = None, threads: int = 1
+) -> NDArray[np.int16]:
+    """The numbers of the sequences of `path_bits`, ascending, int16[n, most]; -1 behind the last.
+
+    Sequences beyond the first `most` are left out.
+    """
+    cells = _checked(cells)
+    out = np.empty((len(cells), most), np.int16) if out is None else out
+    _core.nb101_path_categorical(cells, out, threads)
+    return out
+
+
+def adjacency_categorical(
+    cells: Cells, *, out: NDArray[np.int16] | None = None, threads: int = 1
+) -> NDArray[np.int16]:
+    """The cells as they are, int16[n, 26]: the numbers of their edges, then their operations.
+
+    Edges are numbered as in `adjacency_one_hot`, ascending, -1 behind the last of 21; operations as
+    in `OPERATIONS`, -1 for a vertex that the cell lacks.
+    """
+    cells = _checked(cells)
+    out = np.empty((len(cells), 26), np.int16) if out is None else out
+    _core.nb101_adjacency_categorical(cells, out, threads)
+    return out
+
+
+def adjacency_continuous(
+    cells: Cells, *, out: NDArray[np.float32] | None = None, threads: int = 1
+) -> NDArray[np.float32]:
+    """The cells as they are, float32[n, 27]: 21 scores, the number of edges k, 5 operations.
+
+    A score is 1 where there is the edge and else 0; operations are as in `adjacency_categorical`.
+
+    Reference: White, Neiswanger, Nolen and Savani, A study on encodings for neural architecture
+    search, NeurIPS 2020.
+    """
+    cells = _checked(cells)
+    out = np.empty((len(cells), 27), np.float32) if out is None else out
+    _core.nb101_adjacency_continuous(cells, out, threads)
+    return out
+
+
+def decode_continuous(
+    rows: NDArray[np.float32], *, out: Cells | None = None, threads: int = 1
+) -> Cells:
+    """The cells of `adjacency_continuous` rows, uint64[n], for any scores.
+
+    The edges are the k with the greatest scores, of equal ones the first; k and the operations are
+    rounded. The cells need not be valid. Raises `SpaceError` for numbers out of range, an operation
+    behind a missing vertex, and an edge at one.
+    """
+    array = np.ascontiguousarray(rows)
+    if array.dtype != np.float32 or array.ndim != 2:
+        raise SpaceError(f"rows are float32[n, 27], not {array.dtype}{list(array.shape)}")
+    out = np.empty(len(array), np.uint64) if out is None else out
+    _core.nb101_decode_continuous(array, out, threads)
     return out
 
 

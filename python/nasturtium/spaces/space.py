@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ Formatter: TypeAlias = Callable[[Mapping[str, Option]], str]
 Parser: TypeAlias = Callable[[str], Mapping[str, Option]]
 
 _CONVENTIONS = ("genotype", "pruned", "graph", "function")
+_CROSSOVERS = ("uniform", "one_point", "stages", "aligned")
 _ENUMERATION_LIMIT = 1 << 24
 
 
@@ -139,6 +140,9 @@ class Space:
             )
         return self.decisions[self._positions[name]]
 
+    def _position(self, name: str) -> int:
+        return self._positions[self.decision(name).name]
+
     def sample(
         self,
         n: int,
@@ -163,6 +167,7 @@ class Space:
         codes: Codes,
         *,
         seed: int,
+        rate: float | NDArray[np.float64] | None = None,
         stream: int = 0,
         start: int = 0,
         threads: int = 1,
@@ -172,11 +177,22 @@ class Space:
 
         The decision is uniform over the active ones with a choice, its new value over its other
         options; decisions that become active are drawn, those that become inactive hold 0.
-        Raises `SpaceError` where a row has no valid neighbor.
+
+        With `rate`, one number or float64[n], each of these decisions changes with that
+        probability, from 0 to 1, so that any number of them can, also none. A row's own rate makes
+        the mutation scale with a temperature, e.g. `0.2 * (1 - score / best)`. After 100 draws that
+        the constraints refuse, the row is returned as it is.
+
+        Raises `SpaceError` where a row is no code or has no valid neighbor, or a rate is out of
+        range.
         """
         codes = self.checked(codes)
         out = self._out(out, len(codes))
-        self.program.mutate(codes, out, seed, stream, start, threads)
+        if rate is None:
+            self.program.mutate(codes, out, seed, stream, start, threads)
+        else:
+            rates = np.array(np.broadcast_to(np.asarray(rate, np.float64), len(codes)))
+            self.program.mutate_at_rate(codes, rates, out, seed, stream, start, threads)
         return out
 
     def crossover(
@@ -185,21 +201,48 @@ class Space:
         b: Codes,
         *,
         seed: int,
+        kind: Literal["uniform", "one_point", "stages", "aligned"] = "uniform",
+        groups: Iterable[Iterable[str]] = (),
         stream: int = 0,
         start: int = 0,
         threads: int = 1,
         out: Codes | None = None,
     ) -> Codes:
-        """Mix the rows of `a` and `b`, uint8[n, d]: each decision is from either, by a fair coin.
+        """Mix the rows of `a` and `b`, uint8[n, d]; the result is valid where `a` is.
 
         What is active in one parent only comes from it; what is active in neither is drawn. After
         100 refused draws the row of `a` is returned as it is.
+
+        Args:
+            kind: `uniform`: each decision is from either, by a fair coin. `one_point`: those before
+                a uniform place from `a`, the others from `b`. `stages`: each group as a whole from
+                either, by a fair coin. `aligned`: groups are the units of a chain; of the units of
+                one type, `a`'s first is aligned with `b`'s first and so on, and each is replaced by
+                its partner by a fair coin; all else is from `a`.
+            groups: names of decisions, for the last two kinds. Decisions in no group are stages of
+                their own. The first decision of a unit is its type, and the unit is there where
+                that is active; units have decisions with equal options, in the same order.
+
+        Raises:
+            SpaceError: a row is no code, or the groups break these rules.
+
+        Reference: Xie and Yuille, Genetic CNN, ICCV 2017 (stages); Sun, Xue, Zhang and Yen,
+        Evolving deep convolutional neural networks for image classification, 2019 (aligned).
         """
         a, b = self.checked(a), self.checked(b)
         if len(a) != len(b):
             raise SpaceError(f"crossover needs as many rows on both sides, not {len(a)}, {len(b)}")
+        if kind not in _CROSSOVERS:
+            raise SpaceError(f"unknown crossover {kind!r}; {nearest(kind, _CROSSOVERS)}")
+        numbers = [[self._position(name) for name in group] for group in groups]
+        if bool(numbers) != (kind in ("stages", "aligned")):
+            wanted = "no groups" if numbers else "groups of decisions"
+            raise SpaceError(f"crossover {kind!r} takes {wanted}")
         out = self._out(out, len(a))
-        self.program.crossover(a, b, out, seed, stream, start, threads)
+        if kind == "uniform":
+            self.program.crossover(a, b, out, seed, stream, start, threads)
+        else:
+            self.program.crossover_by(a, b, out, kind, numbers, seed, stream, start, threads)
         return out
 
     def neighbors(self, code: Codes) -> Codes:
@@ -326,6 +369,45 @@ class Space:
         self.program.keys(codes, self._rules.get(convention, convention), out, threads)
         return out
 
+    @cached_property
+    def packed_range(self) -> int:
+        """One more than the greatest packed code; `SpaceError` where that is 2^64 or more."""
+        from nasturtium import _core
+
+        return _core.packed_range(self.program)
+
+    def pack(
+        self, codes: Codes, *, out: NDArray[np.uint64] | None = None, threads: int = 1
+    ) -> NDArray[np.uint64]:
+        """Each code as one number, uint64[n]: its digits, each in the radix of its decision.
+
+        The first decision is the most significant, so that numbers are ordered as codes are.
+        Raises `SpaceError` for a row that is no code, and where the numbers of options multiply to
+        2^64 or more.
+        """
+        from nasturtium import _core
+
+        codes = self.checked(codes)
+        out = np.empty(len(codes), np.uint64) if out is None else out
+        _core.pack_codes(self.program, codes, out, threads)
+        return out
+
+    def unpack(
+        self, packed: NDArray[np.uint64], *, out: Codes | None = None, threads: int = 1
+    ) -> Codes:
+        """The codes of packed ones, uint8[n, d]: the inverse of `pack`.
+
+        Raises `SpaceError` for a number that stands for no code.
+        """
+        from nasturtium import _core
+
+        array = np.asarray(packed)
+        if array.dtype != np.uint64 or array.ndim != 1:
+            raise SpaceError(f"packed codes are uint64[n], not {array.dtype}{list(array.shape)}")
+        out = self._out(out, len(array))
+        _core.unpack_codes(self.program, np.ascontiguousarray(array), out, threads)
+        return out
+
     def architecture(self, code: Codes) -> Architecture:
         """The architecture of one code, uint8[d]; `SpaceError` where it is not valid."""
         code = self._code(code)
@@ -353,7 +435,7 @@ class Space:
         """The code, uint8[d], of the active decisions' values; what is not named holds 0."""
         code = np.zeros(len(self.decisions), np.uint8)
         for name, value in values.items():
-            code[self._positions[self.decision(name).name]] = self.decision(name).index(value)
+            code[self._position(name)] = self.decision(name).index(value)
         return code
 
     def format(self, architecture: Architecture) -> str:
