@@ -52,10 +52,14 @@ Status Tree::children(std::span<const std::uint8_t> path, std::uint64_t* visits,
   if (Status s = check_path(path); !s.ok()) {
     return s;
   }
-  std::uint32_t at = 0, first = children_of(0, {});
-  for (std::size_t depth = 0; depth < path.size() && first != 0; ++depth) {
-    at = first + path[depth];
-    first = children_of(at, path.first(depth + 1));
+  std::uint32_t first = 0;
+  if (positions_.empty()) {
+    first = slots_[0].children;
+    for (std::size_t depth = 0; depth < path.size() && first != 0; ++depth) {
+      first = slots_[first + path[depth]].children;
+    }
+  } else {
+    first = positions_[path.size()].blocks[position_behind(path)];
   }
   for (std::uint32_t k = 0; k < branching_[path.size()]; ++k) {
     visits[k] = first != 0 ? slots_[first + k].visits : 0;

@@ -22,7 +22,7 @@ LADDER = ({"epochs": 3}, {"epochs": 9})
 def test_beats_both_of_its_parents():
     space = nb201()
     found = {"halving": [], "evolution": [], "random": []}
-    for seed in range(24):
+    for seed in range(36):
         toy = Toy(space, seed=seed, noise=1.0)
         context = {"seed": seed, "fidelities": LADDER}
         for name, search in (

@@ -59,6 +59,19 @@ def is_longest_chain(points: Floats, got: NDArray[np.int64]) -> bool:
     return True
 
 
+def _on_spread(work: Callable[[Floats], object], m: int, n: int) -> Callable[[], object]:
+    return functools.partial(work, spread(n, m))
+
+
+def _on_sphere(work: Callable[[Floats, Floats], object], m: int, n: int) -> Callable[[], object]:
+    return functools.partial(work, sphere(n, m), np.full(m, 1.1))
+
+
+def _by_name(volume: Callable[..., object]) -> Callable[[Floats, Floats], object]:
+    """The peer's function takes the reference by its name."""
+    return lambda points, reference: volume(points, ref=reference)
+
+
 def fronts(runs: int) -> list[Row]:
     """Non-dominated ranks and crowding distances."""
     rows, other = [], peer()
@@ -69,10 +82,9 @@ def fronts(runs: int) -> list[Row]:
             got = ranks(points)
             assert is_longest_chain(points, got)
             assert other is None or np.array_equal(other.pareto_rank(points), got)
-        theirs = other and (lambda n, m=m: functools.partial(other.pareto_rank, spread(n, m)))
+        theirs = other and functools.partial(_on_spread, other.pareto_rank, m)
         rows.append(
-            grown(f"ranks, {m} objectives", sizes,
-                  lambda n, m=m: functools.partial(ranks, spread(n, m)),  # type: ignore[misc]
+            grown(f"ranks, {m} objectives", sizes, functools.partial(_on_spread, ranks, m),
                   peers={"moocore": theirs}, runs=runs, bar=bar, relative=bar is not None)
         )  # fmt: skip
 
@@ -101,12 +113,10 @@ def volumes(runs: int) -> list[Row]:
             assert other is None or abs(
                 other.hypervolume(sphere(n, m), ref=reference) - volume
             ) < 1e-9 * abs(volume)
-        theirs = other and (
-            lambda n, m=m, r=reference: functools.partial(other.hypervolume, sphere(n, m), ref=r)
-        )
+        theirs = other and functools.partial(_on_sphere, _by_name(other.hypervolume), m)
         rows.append(
             grown(f"hypervolume, {m} objectives", sizes,
-                  lambda n, m=m, r=reference: functools.partial(hypervolume, sphere(n, m), r),  # type: ignore[misc]
+                  functools.partial(_on_sphere, hypervolume, m),
                   peers={"moocore": theirs}, runs=runs, bar=bar, relative=bar is not None)
         )  # fmt: skip
     for m in (2, 3, 4):
@@ -116,8 +126,7 @@ def volumes(runs: int) -> list[Row]:
         assert abs(whole - rest - contributions(points, reference)[7]) < 1e-12
         rows.append(
             grown(f"contributions, {m} objectives", (250, 500, 1_000),
-                  lambda n, m=m, r=reference: functools.partial(contributions, sphere(n, m), r),  # type: ignore[misc]
-                  runs=runs)
+                  functools.partial(_on_sphere, contributions, m), runs=runs)
         )  # fmt: skip
     return rows
 

@@ -84,13 +84,14 @@ def grown(
     *,
     unit: str = "/s",
     peers: Mapping[str, Callable[[int], Work] | None] | None = None,
+    rates: Mapping[str, float] | None = None,
     runs: int = RUNS,
     **more: Any,
 ) -> Row:
     """An operation at several sizes, the last of which is reported.
 
     `make(n)` prepares the work on n items; of `peers` those that are not None are timed at the last
-    size, in the same run.
+    size, in the same run. `rates` are the figures of peers that were timed already.
     """
     timed = tuple((n, best(make(n), runs)) for n in sizes)
     n, seconds = timed[-1]
@@ -98,7 +99,7 @@ def grown(
     if len(timed) > 1:
         (few, quick) = timed[0]
         exponent = math.log(seconds / quick) / math.log(n / few)
-    others = {
+    others = dict(rates or {}) | {
         name: _figure(unit, n, best(theirs(n), runs))
         for name, theirs in (peers or {}).items()
         if theirs is not None

@@ -114,8 +114,12 @@ def measure(runs: int) -> list[Row]:
     check(table)
     scores = table.scores.reshape(-1).tolist()
 
-    def ours(n: int, **more: Any) -> Callable[[], object]:
-        return partial(simulate, SPEC, table, seeds=[1], budget=n, **more)
+    def ours(history: bool, n: int) -> Callable[[], object]:
+        return partial(simulate, SPEC, table, seeds=[1], budget=n, history=history)
+
+    def several(method: str, budget: int, workers: int, n: int) -> Callable[[], object]:
+        return partial(simulate, method, table, seeds=range(n // budget), budget=budget,
+                       workers=workers, history=True)  # fmt: skip
 
     def rate_of(work: Callable[[], object] | None, trials: int) -> float | None:
         return None if work is None else trials / best(work, min(runs, 3))
@@ -125,23 +129,20 @@ def measure(runs: int) -> list[Row]:
         "DEAP": rate_of(in_deap(scores, 10_000), 10_000),
     }
     known = {name: rate for name, rate in peers.items() if rate is not None}
-    rows = []
-    for name, more in (("with its history", {"history": True}), ("without", {})):
-        row = grown(f"regularized evolution, P = 100, S = 10, {name}", SIZES,
-                    lambda n, more=more: ours(n, **more), runs=runs)  # type: ignore[misc]  # fmt: skip
-        bar = 2e7 if more else None
-        rows.append(Row(row.operation, row.ours, "/s", known if more else {}, bar, False,
-                        row.sizes, row.exponent))  # fmt: skip
-    others = {
-        "random search, 5,000 trials of each seed": ("random_search", 5_000, {}),
-        "regularized evolution, 7 workers": (SPEC, 100_000, {"workers": 7}),
-    }
-    for name, (method, budget, more) in others.items():
+    rows = [
+        grown(f"regularized evolution, P = {POPULATION}, S = {SAMPLE}, with its history", SIZES,
+              partial(ours, True), runs=runs, rates=known, bar=2e7),
+        grown(f"regularized evolution, P = {POPULATION}, S = {SAMPLE}, without", SIZES,
+              partial(ours, False), runs=runs),
+    ]  # fmt: skip
+    others = (
+        ("random search, 5,000 trials of each seed", "random_search", 5_000, 1),
+        ("regularized evolution, 7 workers", SPEC, 100_000, 7),
+    )
+    for name, method, budget, workers in others:
         rows.append(
             grown(name, (budget, 3 * budget, 10 * budget),
-                  lambda n, m=method, b=budget, o=more: partial(  # type: ignore[misc]
-                      simulate, m, table, seeds=range(n // b), budget=b, history=True, **o),
-                  runs=runs)
+                  partial(several, method, budget, workers), runs=runs)
         )  # fmt: skip
     both = partial(simulate, SPEC, table, seeds=range(8), budget=250_000, history=True)
     one, two = (best(partial(both, threads=t), runs, time.perf_counter) for t in (1, 2))
