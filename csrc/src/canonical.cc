@@ -7,6 +7,7 @@
 namespace nasturtium {
 namespace {
 
+constexpr std::size_t kFewVertices = 16;
 constexpr std::uint64_t kFromFactor = 0x9E3779B97F4A7C15ull;
 constexpr std::uint64_t kToFactor = 0xD6E8FEB86659FD93ull;
 
@@ -92,16 +93,25 @@ void Canonizer::recolor(std::uint64_t* colors) {
   }
 }
 
-// Splits colors by the colors around, until their number stops growing; returns that number.
-std::size_t Canonizer::refine(std::uint64_t* colors) {
-  for (std::size_t cells = 0;;) {
-    const std::size_t found = count_colors(colors);
-    if (found == graph_->n || found <= cells) {
-      return found;
-    }
+// The number of distinct labels, quickly where they are small.
+std::size_t Canonizer::count_labels(const std::uint64_t* colors) {
+  std::uint64_t seen = 0, all = 0;
+  for (const std::uint64_t label : graph_->labels) {
+    seen |= bit(label % 64);
+    all |= label;
+  }
+  return all < 64 ? static_cast<std::size_t>(std::popcount(seen)) : count_colors(colors);
+}
+
+// Splits colors, of which there are `found`, by the colors around, until their number stops
+// growing; returns that number.
+std::size_t Canonizer::refine(std::uint64_t* colors, std::size_t found) {
+  for (std::size_t cells = 0; found != graph_->n && found > cells;) {
     cells = found;
     recolor(colors);
+    found = count_colors(colors);
   }
+  return found;
 }
 
 // Colors are hashes, so that their upper bits bring all of them close to their places.
@@ -109,6 +119,17 @@ void Canonizer::sort_by_color(const std::uint64_t* colors, Vertices& order) {
   const std::size_t n = graph_->n;
   const auto bits = static_cast<unsigned>(std::bit_width(std::max<std::size_t>(n, 1)));
   order.resize(n);
+  if (n <= kFewVertices) {
+    // Without branches that depend on the colors.
+    for (std::size_t v = 0; v < n; ++v) {
+      std::size_t less = 0;
+      for (std::size_t w = 0; w < n; ++w) {
+        less += colors[w] < colors[v];
+      }
+      order[less] = static_cast<std::uint16_t>(v);
+    }
+    return;
+  }
   counts_.assign((std::size_t{1} << bits) + 1, 0);
   for (std::size_t v = 0; v < n; ++v) {
     ++counts_[(colors[v] >> (64 - bits)) + 1];
@@ -197,14 +218,14 @@ Status Canonizer::run(const EdgeList& graph, std::uint64_t budget) {
   for (std::size_t v = 0; v < graph.n; ++v) {
     root.colors[v] = mix(graph.labels[v] ^ 0x8EBC6AF09C88C6E3ull);
   }
-  root.cells = refine(root.colors.data());
+  root.cells = refine(root.colors.data(), count_labels(root.colors.data()));
   if (root.cells == graph.n && budget > 0) {
     visited_ = 1;
     sort_by_color(root.colors.data(), best_order_);
     write_form(best_order_, best_form_);
     return {};
   }
-  find_twins();
+  find_twins(root);
   search();
   if (over_) {
     return Status::fail(

@@ -32,9 +32,9 @@ void Canonizer::find_neighbors() {
   }
   std::partial_sum(out_starts_.begin(), out_starts_.end(), out_starts_.begin());
   std::partial_sum(in_starts_.begin(), in_starts_.end(), in_starts_.begin());
-  std::vector<std::uint32_t> next(in_starts_.begin(), in_starts_.end());
+  usable_.assign(in_starts_.begin(), in_starts_.end());
   for (std::size_t e = 0; e < g.edges(); ++e) {
-    in_edges_[next[g.to[e]]++] = static_cast<std::uint32_t>(e);
+    in_edges_[usable_[g.to[e]]++] = static_cast<std::uint32_t>(e);
   }
 }
 
@@ -64,43 +64,53 @@ bool Canonizer::are_twins(std::size_t v, std::size_t w) const {
 
 // Vertices with the same labels and the same neighbors can be swapped: automorphisms for nothing,
 // and the ones that repeated equal branches of a network give.
-void Canonizer::find_twins() {
+void Canonizer::find_twins(const Level& root) {
   const EdgeList& g = *graph_;
-  find_neighbors();
-  // Twins have one hash of their neighbors; so only those with one hash are compared.
-  Colors hashes(g.labels.begin(), g.labels.end());
-  for (std::size_t e = 0; e < g.edges(); ++e) {
-    hashes[g.from[e]] += mix(2 * std::uint64_t{g.to[e]});
-    hashes[g.to[e]] += mix(2 * std::uint64_t{g.from[e]} + 1);
+  for (std::size_t v = twin_terms_.size() / 2; v < g.n; ++v) {
+    twin_terms_.push_back(mix(2 * v));
+    twin_terms_.push_back(mix(2 * v + 1));
   }
-  Vertices by_hash(g.n);
-  std::iota(by_hash.begin(), by_hash.end(), std::uint16_t{0});
-  std::sort(by_hash.begin(), by_hash.end(), [&hashes](std::uint16_t a, std::uint16_t b) {
-    return hashes[a] != hashes[b] ? hashes[a] < hashes[b] : a < b;
-  });
   twin_class_.resize(g.n);
-  twins_.resize(std::max(twins_.size(), g.n));
-  for (std::size_t i = 0; i < g.n;) {
-    const std::uint16_t least = by_hash[i];
-    twins_[least].assign(1, least);
-    twin_class_[least] = least;
-    std::size_t j = i + 1;
-    for (; j < g.n && hashes[by_hash[j]] == hashes[least]; ++j) {
-      const std::uint16_t v = by_hash[j];
-      twin_class_[v] = are_twins(least, v) ? least : v;
-      twins_[v].assign(1, v);
-      if (twin_class_[v] == least) {
-        twins_[least].push_back(v);
+  next_twin_.resize(g.n);
+  std::iota(twin_class_.begin(), twin_class_.end(), std::uint16_t{0});
+  std::iota(next_twin_.begin(), next_twin_.end(), std::uint16_t{0});
+  // Twins have one color, and one hash of their neighbors: only those are compared.
+  hashes_.assign(root.colors.begin(), root.colors.begin() + static_cast<std::ptrdiff_t>(g.n));
+  for (std::size_t e = 0; e < g.edges(); ++e) {
+    hashes_[g.from[e]] += twin_terms_[2u * g.to[e]];
+    hashes_[g.to[e]] += twin_terms_[2u * g.from[e] + 1];
+  }
+  find_classes(root.colors.data());
+  fresh_.clear();
+  for (std::size_t v = 0; v < g.n; ++v) {
+    if (counts_[places_[v]] > 1) {
+      fresh_.push_back(static_cast<std::uint16_t>(v));
+    }
+  }
+  std::sort(fresh_.begin(), fresh_.end(), [this](std::uint16_t a, std::uint16_t b) {
+    return hashes_[a] != hashes_[b] ? hashes_[a] < hashes_[b] : a < b;
+  });
+  bool ready = false;
+  for (std::size_t i = 0, j = 0; i < fresh_.size(); i = j) {
+    const std::uint16_t least = fresh_[i];
+    for (j = i + 1; j < fresh_.size() && hashes_[fresh_[j]] == hashes_[least]; ++j) {
+      if (!ready) {
+        find_neighbors();
+        ready = true;
+      }
+      const std::uint16_t v = fresh_[j];
+      if (are_twins(least, v)) {
+        twin_class_[v] = least;
+        next_twin_[v] = next_twin_[least];
+        next_twin_[least] = v;
       }
     }
-    i = j;
   }
 }
 
-// The smallest cell of several vertices, of these the one with the least color.
-void Canonizer::target_cell(Level& node) {
+// For each vertex one of its color, the same for all of them, and by that their number.
+void Canonizer::find_classes(const std::uint64_t* colors) {
   const std::size_t n = graph_->n, last = slots_.size() - 1;
-  const std::uint64_t* colors = node.colors.data();
   count_colors(colors);
   places_.resize(n);
   counts_.assign(n, 0);
@@ -112,6 +122,13 @@ void Canonizer::target_cell(Level& node) {
     places_[v] = static_cast<std::uint16_t>(slots_[at] - 1);
     ++counts_[places_[v]];
   }
+}
+
+// The smallest cell of several vertices, of these the one with the least color.
+void Canonizer::target_cell(Level& node) {
+  const std::size_t n = graph_->n;
+  const std::uint64_t* colors = node.colors.data();
+  find_classes(colors);
   std::size_t best = n;
   for (std::size_t v = 0; v < n; ++v) {
     if (counts_[v] > 1 && (best == n || counts_[v] < counts_[best] ||
@@ -161,7 +178,7 @@ void Canonizer::spread_orbit(std::size_t length, const Vertices& path, const Ver
     fresh_.pop_back();
     if (!on_path_[v] && !class_done_[twin_class_[v]]) {
       class_done_[twin_class_[v]] = 1;
-      for (const std::uint16_t twin : twins_[twin_class_[v]]) {
+      for (std::uint16_t twin = next_twin_[v]; twin != v; twin = next_twin_[twin]) {
         if (!on_path_[twin]) {
           reach(twin);
         }
@@ -228,7 +245,7 @@ bool Canonizer::next_child(std::size_t level) {
   child.colors.assign(node.colors.begin(),
                       node.colors.begin() + static_cast<std::ptrdiff_t>(graph_->n));
   child.colors[v] = mix(node.colors[v] ^ 0xA0761D6478BD642Full);
-  child.cells = refine(child.colors.data());
+  child.cells = refine(child.colors.data(), count_colors(child.colors.data()));
   path_.push_back(v);
   // A better leaf found below starts with this path's traces, so the tie holds from then on.
   tied_ = ties_with_best();

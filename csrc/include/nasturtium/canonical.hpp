@@ -81,10 +81,12 @@ class Canonizer {
 
   std::size_t count_colors(const std::uint64_t* colors);
   void recolor(std::uint64_t* colors);
-  std::size_t refine(std::uint64_t* colors);
+  std::size_t count_labels(const std::uint64_t* colors);
+  std::size_t refine(std::uint64_t* colors, std::size_t found);
   void prepare();
   void find_neighbors();
-  void find_twins();
+  void find_twins(const Level& root);
+  void find_classes(const std::uint64_t* colors);
   bool are_twins(std::size_t v, std::size_t w) const;
   std::uint64_t trace(const Level& node) const;
   void target_cell(Level& node);
@@ -115,8 +117,8 @@ class Canonizer {
 
   // Only where refinement alone does not separate the vertices.
   std::vector<std::uint32_t> out_starts_, in_starts_, in_edges_;
-  Vertices twin_class_;          // the least twin of each vertex
-  std::vector<Vertices> twins_;  // by that, all of the class
+  Colors hashes_, twin_terms_;
+  Vertices twin_class_, next_twin_;  // the least twin of each vertex; the next in a ring of twins
   std::vector<Vertices> automorphisms_;
   std::vector<std::uint8_t> on_path_, class_done_;
   std::vector<std::uint32_t> usable_;
