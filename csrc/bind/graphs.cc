@@ -17,7 +17,7 @@ using Numbers = Array<std::int64_t>;
 
 // The arrays of a batch as Python holds them: offsets int64[n + 1], rows uint64[N, W], labels
 // uint64[N], edge labels uint64[E] or None. The arguments of a call keep them alive.
-struct Arrays {
+struct BatchArrays {
   Numbers offsets;
   Words rows, labels;
   std::optional<Words> edge_labels;
@@ -44,12 +44,12 @@ struct Arrays {
 };
 
 // From the tuple of the four arrays; nothing is converted.
-Arrays arrays_of(const py::tuple& batch) {
+BatchArrays arrays_of(const py::tuple& batch) {
   if (batch.size() != 4 || !Numbers::check_(batch[0]) || !Words::check_(batch[1]) ||
       !Words::check_(batch[2]) || !(batch[3].is_none() || Words::check_(batch[3]))) {
     raise("a batch of graphs is int64 offsets, uint64 rows, labels and edge labels, contiguous");
   }
-  Arrays arrays;
+  BatchArrays arrays;
   arrays.offsets = py::reinterpret_borrow<Numbers>(batch[0]);
   arrays.rows = py::reinterpret_borrow<Words>(batch[1]);
   arrays.labels = py::reinterpret_borrow<Words>(batch[2]);
@@ -60,7 +60,7 @@ Arrays arrays_of(const py::tuple& batch) {
 }
 
 template <typename To, typename From>
-Array<To> array_of(const std::vector<From>& values) {
+Array<To> column_of(const std::vector<From>& values) {
   Array<To> out(static_cast<py::ssize_t>(values.size()));
   std::copy(values.begin(), values.end(), out.mutable_data());
   return out;
@@ -71,21 +71,21 @@ py::tuple tuple_of(const GraphStore& store) {
   store.write_rows(store.words(), rows.mutable_data());
   py::object edge_labels = py::none();
   if (!store.edge_labels().empty()) {
-    edge_labels = array_of<std::uint64_t>(store.edge_labels());
+    edge_labels = column_of<std::uint64_t>(store.edge_labels());
   }
-  return py::make_tuple(array_of<std::int64_t>(store.offsets()), rows,
-                        array_of<std::uint64_t>(store.labels()), edge_labels);
+  return py::make_tuple(column_of<std::int64_t>(store.offsets()), rows,
+                        column_of<std::uint64_t>(store.labels()), edge_labels);
 }
 
 void graph_check(const py::tuple& arrays, bool symmetric, unsigned threads) {
-  const Arrays held = arrays_of(arrays);
+  const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
   run([&] { return check_graphs(batch, symmetric, threads); });
 }
 
 void graph_keys(const py::tuple& arrays, Words out, bool directed, std::uint64_t budget,
                 unsigned threads) {
-  const Arrays held = arrays_of(arrays);
+  const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
   same_rows(batch.size, rows(out, 2, "out"));
   std::uint64_t* to = out.mutable_data();
@@ -94,7 +94,7 @@ void graph_keys(const py::tuple& arrays, Words out, bool directed, std::uint64_t
 
 void graph_orders(const py::tuple& arrays, Numbers out, bool directed, std::uint64_t budget,
                   unsigned threads) {
-  const Arrays held = arrays_of(arrays);
+  const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
   same_rows(batch.vertices, length(out, "out"));
   std::int64_t* to = out.mutable_data();
@@ -103,15 +103,15 @@ void graph_orders(const py::tuple& arrays, Numbers out, bool directed, std::uint
 
 py::tuple graph_automorphisms(const py::tuple& arrays, bool directed, std::uint64_t budget,
                               unsigned threads) {
-  const Arrays held = arrays_of(arrays);
+  const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
   std::vector<std::uint32_t> counts, factors;
   run([&] { return automorphism_factors(batch, {directed, budget, threads}, counts, factors); });
-  return py::make_tuple(array_of<std::int64_t>(counts), array_of<std::int64_t>(factors));
+  return py::make_tuple(column_of<std::int64_t>(counts), column_of<std::int64_t>(factors));
 }
 
 py::tuple graph_reorder(const py::tuple& arrays, const Numbers& order, unsigned threads) {
-  const Arrays held = arrays_of(arrays);
+  const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
   same_rows(batch.vertices, length(order, "order"));
   GraphStore store;
@@ -122,7 +122,7 @@ py::tuple graph_reorder(const py::tuple& arrays, const Numbers& order, unsigned 
 
 py::tuple graph_prune(const py::tuple& arrays, const Numbers& sources, const Numbers& sinks,
                       unsigned threads) {
-  const Arrays held = arrays_of(arrays);
+  const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
   same_rows(batch.size, length(sources, "sources"));
   same_rows(batch.size, length(sinks, "sinks"));
@@ -140,7 +140,7 @@ EditOptions edit_options(const std::array<double, 4>& costs, std::uint64_t budge
 void graph_edit_distances(const py::tuple& a, const py::tuple& b, Array<double> out,
                           const std::array<double, 4>& costs, std::uint64_t budget,
                           unsigned threads) {
-  const Arrays held_a = arrays_of(a), held_b = arrays_of(b);
+  const BatchArrays held_a = arrays_of(a), held_b = arrays_of(b);
   const GraphBatch first = held_a.view(), second = held_b.view();
   same_rows(first.size, length(out, "out"));
   double* to = out.mutable_data();
@@ -149,7 +149,7 @@ void graph_edit_distances(const py::tuple& a, const py::tuple& b, Array<double> 
 
 void graph_edit_bounds(const py::tuple& a, const py::tuple& b, Array<double> lower,
                        Array<double> upper, const std::array<double, 4>& costs, unsigned threads) {
-  const Arrays held_a = arrays_of(a), held_b = arrays_of(b);
+  const BatchArrays held_a = arrays_of(a), held_b = arrays_of(b);
   const GraphBatch first = held_a.view(), second = held_b.view();
   same_rows(first.size, length(lower, "lower"));
   same_rows(first.size, length(upper, "upper"));
@@ -161,7 +161,7 @@ py::tuple graph_mutate(const py::tuple& arrays, const std::array<double, kVerbs>
                        const std::vector<double>& steps, const std::vector<std::uint64_t>& labels,
                        const std::array<std::uint64_t, 4>& most, std::uint64_t seed,
                        std::uint32_t stream, std::uint64_t start, unsigned threads) {
-  const Arrays held = arrays_of(arrays);
+  const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
   const MoveOptions options{weights, steps, labels, most[0], most[1], most[2], most[3]};
   GraphStore store;

@@ -10,10 +10,10 @@
 namespace nasturtium {
 namespace {
 
-constexpr std::uint64_t kColorGrain = 256;
+constexpr std::uint64_t kColorGrain = 64;
 constexpr std::uint64_t kCrossGrain = 16;
-constexpr std::uint64_t kBlockRows = 4096;
-constexpr std::uint64_t kBlockEntries = std::uint64_t{1} << 18;
+// What a block of rows needs is used again by the next, and stays in the cache.
+constexpr std::uint64_t kBlockEntries = 6144;
 constexpr std::size_t kMaxMotif = std::size_t{1} << 16;
 
 }  // namespace
@@ -46,14 +46,25 @@ Status WLIndex::begin(const Space& space, unsigned rounds) {
   }
   space_ = &space;
   rounds_ = rounds;
-  return labels_.build(space);
+  if (Status s = labels_.build(space); !s.ok()) {
+    return s;
+  }
+  std::uint64_t vertices = 2;
+  for (std::size_t part = 0; part < labels_.parts(); ++part) {
+    vertices += labels_.silent(part) ? 0 : 1;
+  }
+  most_entries_ = vertices * (rounds + std::uint64_t{1});
+  return {};
 }
 
 Status WLIndex::color(std::uint64_t n, const std::uint8_t* codes, Colored& out,
                       unsigned threads) const {
-  const std::uint64_t most = (labels_.parts() + 2) * (rounds_ + std::uint64_t{1});
-  std::vector<std::uint64_t> keys(2 * n * most);
-  std::vector<std::uint32_t> counts(n * most), sizes(n);
+  const std::uint64_t most = most_entries_;
+  std::vector<std::uint64_t>& keys = out.room_keys;
+  std::vector<std::uint32_t>&counts = out.room_counts, &sizes = out.sizes;
+  keys.resize(2 * n * most);
+  counts.resize(n * most);
+  sizes.resize(n);
   Status status =
       parallel_rows(n, threads, kColorGrain, [&](std::uint64_t begin, std::uint64_t end) {
         OperationGraphs maker;
@@ -108,10 +119,10 @@ Status WLIndex::color(std::uint64_t n, const std::uint8_t* codes, Colored& out,
   return {};
 }
 
-// Rows that are worked through at once, so that what they need stays small.
-std::uint64_t WLIndex::block_rows() const {
-  const std::uint64_t most = (labels_.parts() + 2) * (rounds_ + std::uint64_t{1});
-  return std::clamp(kBlockEntries / most, std::uint64_t{1}, kBlockRows);
+// Rows that are worked through at once.
+std::uint64_t WLIndex::block_rows(unsigned threads) const {
+  return std::clamp<std::uint64_t>(threads, 1, 64) *
+         std::max<std::uint64_t>(kBlockEntries / most_entries_, 1);
 }
 
 Status WLIndex::add(std::uint64_t n, const std::uint8_t* codes, unsigned threads) {
@@ -121,7 +132,7 @@ Status WLIndex::add(std::uint64_t n, const std::uint8_t* codes, unsigned threads
       return bad_row(*space_, row, codes + row * space_->width());
     }
   }
-  const std::uint64_t block = block_rows();
+  const std::uint64_t block = block_rows(threads);
   Colored colored;
   std::vector<std::uint64_t> numbers;
   std::vector<std::uint8_t> fresh;
@@ -146,9 +157,10 @@ Status WLIndex::add(std::uint64_t n, const std::uint8_t* codes, unsigned threads
         vector.reserve(std::max<std::uint64_t>(2 * vector.size(), vector.size() + more));
       }
     };
-    room(entries_, total);
-    room(starts_, size);
-    room(codes_, size * space_->width());
+    // The rows to come have about as many.
+    room(entries_, std::max(total, total * (n - begin) / size));
+    room(starts_, n - begin);
+    room(codes_, (n - begin) * space_->width());
     room(heads_, total);
     room(seen_in_, total);
     room(examples_, total);
@@ -188,7 +200,7 @@ void WLIndex::histograms(WLHistograms& out) const {
 Status WLIndex::transform(std::uint64_t n, const std::uint8_t* codes, WLHistograms& out,
                           unsigned threads) const {
   out = WLHistograms{};
-  const std::uint64_t block = block_rows();
+  const std::uint64_t block = block_rows(threads);
   Colored colored;
   std::vector<std::uint64_t> numbers;
   for (std::uint64_t begin = 0; begin < n; begin += block) {
@@ -222,7 +234,7 @@ Status WLIndex::cross(WLKernel kernel, bool normalize, std::uint64_t n, const st
   for (std::uint64_t j = 0; normalize && j < columns; ++j) {
     scale[j] = static_cast<float>(1 / std::sqrt(own_value(kernel, j)));
   }
-  const std::uint64_t block = block_rows();
+  const std::uint64_t block = block_rows(threads);
   Colored colored;
   std::vector<std::uint64_t> numbers;
   for (std::uint64_t first = 0; first < n; first += block) {

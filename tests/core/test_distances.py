@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import itertools
 from collections import Counter
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from nasturtium import distances
-from nasturtium.encodings import WeisfeilerLehman
+from nasturtium.encodings import WeisfeilerLehman, graphs, paths, weisfeiler_lehman
 from nasturtium.errors import SpaceError, UserError
 from nasturtium.spaces import Choice, Graph, Space, image_cell, nb201
 
@@ -418,6 +419,12 @@ def test_tree_wasserstein_gives_a_kernel() -> None:
         distances.tree_wasserstein(space, codes, groups={"nor_conv": "conv"})
     with pytest.raises(SpaceError, match="leaf"):
         distances.tree_wasserstein(space, codes, leaf=2.0)
+
+
+@pytest.mark.parametrize("module", [distances, graphs, paths, weisfeiler_lehman])
+def test_examples_in_the_docstrings(module: Any) -> None:
+    found = doctest.testmod(module)
+    assert found.attempted > 0 and found.failed == 0
 
 
 def test_projection() -> None:

@@ -82,12 +82,15 @@ class WLIndex {
   struct Colored {
     std::vector<std::uint64_t> starts, keys;
     std::vector<std::uint32_t> counts;
+    // Where the threads write their rows, as long as they can be.
+    std::vector<std::uint64_t> room_keys;
+    std::vector<std::uint32_t> room_counts, sizes;
   };
 
   template <typename Sum>
   struct Columns;
 
-  std::uint64_t block_rows() const;
+  std::uint64_t block_rows(unsigned threads) const;
   Status color(std::uint64_t n, const std::uint8_t* codes, Colored& out, unsigned threads) const;
   double own_value(WLKernel kernel, std::uint64_t row) const;
   template <typename Sum, typename Combine>
@@ -103,6 +106,7 @@ class WLIndex {
 
   const Space* space_ = nullptr;
   unsigned rounds_ = 0;
+  std::uint64_t most_entries_ = 0;  // of a row
   Labels labels_;
   KeyMap map_;
   std::vector<std::uint8_t> codes_;
