@@ -18,11 +18,18 @@ struct Counters {
   bool listed = false;
 };
 
+// Whether there is one; failures are told apart since a Status costs more than a step of a search.
+enum class Found : std::uint8_t { no, yes, failed };
+
 // Codes whose class was not proposed before, or, with `repeats`, is not being evaluated.
 class FreshCodes {
  public:
-  FreshCodes(const SearchPlan& plan, const ResultTable& table, const SearchKeys& keys)
-      : plan_(plan), table_(table), keys_(keys), blocked_(table.classes(), 0) {
+  FreshCodes(const SearchPlan& plan, const ResultTable& table, const SearchKeys& keys, bool alone)
+      : plan_(plan),
+        table_(table),
+        keys_(keys),
+        never_(alone && plan.repeats),
+        blocked_(table.classes(), 0) {
     // Draws are looked at in blocks of 4, 16, 64, 256, 256, ... until `tries` of them were.
     for (std::uint64_t size = 4; draws_ < plan.tries;
          size = std::min<std::uint64_t>(4 * size, 256)) {
@@ -35,29 +42,36 @@ class FreshCodes {
   }
   bool empty() const { return blocked_count_ == table_.classes(); }
 
-  void proposed(std::uint32_t code) { block(table_.class_of(code), 1); }
+  void proposed(std::uint32_t code) {
+    if (!never_) {
+      block(table_.class_of(code), 1);
+    }
+  }
   void told(std::uint32_t code) {
-    if (plan_.repeats) {
+    if (plan_.repeats && !never_) {
       block(table_.class_of(code), 0);
       first_open_ = 0;
     }
   }
 
-  // A drawn code; false where none is left, or none was found in a space that is too large to list.
-  Status random(Counters& now, std::uint32_t& code, bool& found) {
-    found = true;
+  // A drawn code; none where none is left, or none was found in a space that is too large to list.
+  Found random(Counters& now, std::uint32_t& code, Status& failure) {
     if (!now.listed) {
       for (std::uint64_t i = 0; i < draws_; ++i) {
-        if (Status s = drawn(now.sampled++, code); !s.ok()) {
-          return s;
+        const std::uint64_t row = now.sampled++;
+        if (ahead_.empty() || row - base_ >= kBlock) {
+          failure = look_ahead(row);
+          if (!failure.ok()) {
+            return Found::failed;
+          }
         }
+        code = ahead_[row - base_];
         if (may(code)) {
-          return {};
+          return Found::yes;
         }
       }
     }
-    found = remaining(now, code);
-    return {};
+    return remaining(now, code) ? Found::yes : Found::no;
   }
 
  private:
@@ -70,23 +84,17 @@ class FreshCodes {
     state = on;
   }
 
-  // The code of row `row` of the space's own sampler.
-  Status drawn(std::uint64_t row, std::uint32_t& code) {
-    if (ahead_.empty() || row - base_ >= kBlock) {
-      const std::size_t width = table_.space().width();
-      rows_.resize(kBlock * width);
-      ahead_.resize(kBlock);
-      if (Status s = sample(table_.space(), {{keys_.sample, 0}, row, 1}, kBlock, rows_.data());
-          !s.ok()) {
-        return s;
-      }
-      for (std::size_t i = 0; i < kBlock; ++i) {
-        ahead_[i] = table_.number_of(rows_.data() + i * width);
-      }
-      base_ = row;
+  // The codes of row `row` and the next ones of the space's own sampler.
+  Status look_ahead(std::uint64_t row) {
+    const std::size_t width = table_.space().width();
+    rows_.resize(kBlock * width);
+    ahead_.resize(kBlock);
+    Status s = sample(table_.space(), {{keys_.sample, 0}, row, 1}, kBlock, rows_.data());
+    for (std::size_t i = 0; s.ok() && i < kBlock; ++i) {
+      ahead_[i] = table_.number_of(rows_.data() + i * width);
     }
-    code = ahead_[row - base_];
-    return {};
+    base_ = row;
+    return s;
   }
 
   // The first code in a fixed random order that may be proposed.
@@ -130,6 +138,7 @@ class FreshCodes {
   const SearchPlan& plan_;
   const ResultTable& table_;
   const SearchKeys& keys_;
+  bool never_;  // nothing is being evaluated when a code is looked for, so nothing is blocked
   std::vector<std::uint8_t> blocked_;  // by class
   std::uint32_t blocked_count_ = 0;
   std::uint64_t draws_ = 0;

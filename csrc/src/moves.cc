@@ -135,7 +135,9 @@ void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std:
                 std::uint8_t* active) {
   std::size_t at;
   if (movable == plan.width) {
-    const Change change = draw_change(plan.space, random, code);
+    const Change change = draw_change(
+        plan.space, [&](std::uint32_t m) { return random.below(m); },
+        [&](std::size_t i) { return code[i]; });
     at = change.decision;
     code[at] = change.option;
   } else {

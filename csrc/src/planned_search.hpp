@@ -19,7 +19,7 @@ struct Draft {
 
 inline constexpr double kWorst = -std::numeric_limits<double>::infinity();
 
-inline void rank_of(std::uint32_t, double score, double, ScoreRank& rank) { rank = score; }
+inline void rank_of(std::uint32_t, double score, double, ScoreRank& rank) { rank = ordered(score); }
 inline void rank_of(std::uint32_t rung, double score, double size, RungRank& rank) {
   rank = score == kWorst ? RungRank{-1.0, kWorst, 0.0} : RungRank{double(rung), score, -size};
 }
@@ -28,11 +28,13 @@ inline void rank_of(std::uint32_t rung, double score, double size, RungRank& ran
 template <typename Rank>
 class PlannedSearch {
  public:
-  PlannedSearch(const SearchPlan& plan, const ResultTable& table, const SearchKeys& keys)
+  // `alone`: each trial is told before the next is asked for.
+  PlannedSearch(const SearchPlan& plan, const ResultTable& table, const SearchKeys& keys,
+                bool alone)
       : plan_(plan),
         table_(table),
         keys_(keys),
-        fresh_(plan, table, keys_),
+        fresh_(plan, table, keys_, alone),
         breeding_(plan, table, keys_),
         explore_({keys.explore, 0}, Purpose::stream) {}
 
@@ -44,55 +46,58 @@ class PlannedSearch {
     return rungs_.open(plan_.etas, 2);
   }
 
-  // The next proposal; `found` is false, and nothing has changed, where none is left for now.
-  Status propose(Draft& draft, bool& found) {
-    found = plan_.halving && promoted(false, draft);
-    if (found) {
-      return {};
+  // Why something failed.
+  const Status& failure() const { return failure_; }
+
+  // The next proposal; nothing has changed where there is none for now.
+  Found propose(Draft& draft) {
+    if (plan_.halving && promoted(false, draft)) {
+      return Found::yes;
     }
     const Counters before = now_;
     draft = {0, plan_.rung, -1};
-    if (Status s = fresh(draft, found); !s.ok() || found) {
-      return s;
+    const Found found = fresh(draft);
+    if (found != Found::no) {
+      return found;
     }
     now_ = before;
-    found = plan_.halving && promoted(true, draft);
-    return {};
+    return plan_.halving && promoted(true, draft) ? Found::yes : Found::no;
   }
 
-  // The proposal has its number.
-  Status asked(std::uint32_t number, const Draft& draft) {
+  // The proposal has its number; false where that failed.
+  bool asked(std::uint32_t number, const Draft& draft) {
     if (plan_.halving) {
       codes_.push_back(draft.code);
       if (draft.rung != 0 && draft.parent >= 0) {
-        return rungs_.promote(static_cast<std::uint64_t>(draft.parent), draft.rung - 1);
+        failure_ = rungs_.promote(static_cast<std::uint64_t>(draft.parent), draft.rung - 1);
+        return failure_.ok();
       }
       first_[table_.class_of(draft.code)] = number;
     }
     fresh_.proposed(draft.code);
     ++made_;
-    return {};
+    return true;
   }
 
-  Status told(std::uint32_t number, std::uint32_t code, std::uint32_t rung, double score) {
+  bool told(std::uint32_t number, std::uint32_t code, std::uint32_t rung, double score) {
     Rank rank;
-    rank_of(rung, score, table_.size(code), rank);
+    rank_of(rung, score, plan_.by_rung ? table_.size(code) : 0.0, rank);
     if (plan_.halving) {
       const double standing[] = {score, -table_.size(code)};
-      const double* counts = score == kWorst ? nullptr : standing;
-      if (Status s = rungs_.add(rung, number, counts); !s.ok()) {
-        return s;
+      failure_ = rungs_.add(rung, number, score == kWorst ? nullptr : standing);
+      if (!failure_.ok()) {
+        return false;
       }
       if (rung != 0) {
         breeding_.raised(first_[table_.class_of(code)], rank);
-        return {};
+        return true;
       }
     }
     fresh_.told(code);
     if (plan_.population != 0) {
       breeding_.born(number, code, rank);
     }
-    return {};
+    return true;
   }
 
  private:
@@ -106,26 +111,24 @@ class PlannedSearch {
     return true;
   }
 
-  Status fresh(Draft& draft, bool& found) {
-    found = false;
+  Found fresh(Draft& draft) {
     if (fresh_.empty()) {
-      return {};
+      return Found::no;
     }
     if (breeds()) {
-      if (Status s = breeding_.mutant(fresh_, now_, draft.code, draft.parent, found);
-          !s.ok() || found) {
-        return s;
+      const Found found = breeding_.mutant(fresh_, now_, draft.code, draft.parent, failure_);
+      if (found != Found::no) {
+        return found;
       }
       draft.parent = -1;
     }
     while (now_.started < plan_.starts.size()) {
       draft.code = plan_.starts[now_.started++];
       if (fresh_.may(draft.code)) {
-        found = true;
-        return {};
+        return Found::yes;
       }
     }
-    return fresh_.random(now_, draft.code, found);
+    return fresh_.random(now_, draft.code, failure_);
   }
 
   bool breeds() {
@@ -135,7 +138,7 @@ class PlannedSearch {
     if (plan_.explore == 0) {
       return true;
     }
-    const std::uint64_t word = explore_.at(now_.explored++).word();
+    const std::uint64_t word = *explore_.words(now_.explored++);
     return !(static_cast<double>(word >> 11) * 0x1p-53 < plan_.explore);
   }
 
@@ -143,6 +146,7 @@ class PlannedSearch {
   const ResultTable& table_;
   const SearchKeys keys_;
   Counters now_;
+  Status failure_;
   std::uint64_t made_ = 0;  // proposals that were not promoted
   FreshCodes fresh_;
   Breeding<Rank> breeding_;

@@ -38,6 +38,12 @@ Status ResultTable::number_codes() {
     }
     places_ = std::move(places);
   }
+  if (plain() && space.width() <= 8) {
+    packed_.assign(digits_.size() / space.width(), 0);
+    for (std::size_t i = 0; i < digits_.size(); ++i) {
+      packed_[i / space.width()] |= std::uint64_t{digits_[i]} << (8 * (i % space.width()));
+    }
+  }
   return {};
 }
 
@@ -74,12 +80,16 @@ Status ResultTable::open(const Space& space, std::uint64_t fidelities, std::uint
   runs_ = runs;
   class_count_ = most + 1;
   classes_.assign(classes.begin(), classes.end());
-  cells_.resize(scores.size());
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    const double score = scores[i];
-    cells_[i] = {std::isfinite(score) ? score : -std::numeric_limits<double>::infinity(),
-                 costs[i / runs]};
+  scores_.assign(scores.begin(), scores.end());
+  for (double& score : scores_) {
+    score = std::isfinite(score) ? score : -std::numeric_limits<double>::infinity();
   }
+  flat_ = true;
+  for (std::size_t i = fidelities; i < costs.size(); ++i) {
+    flat_ = flat_ && costs[i] == costs[i - fidelities];
+  }
+  costs_.assign(costs.begin(),
+                flat_ ? costs.begin() + static_cast<std::ptrdiff_t>(fidelities) : costs.end());
   sizes_.assign(sizes.begin(), sizes.end());
   for (double& size : sizes_) {
     size = std::isfinite(size) ? size : 0.0;

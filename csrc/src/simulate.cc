@@ -85,7 +85,8 @@ class Simulation {
       : plan_(plan),
         table_(table),
         schedule_(schedule),
-        search_(plan, table, keys),
+        search_(plan, table, keys,
+                schedule.lag == 1 || (schedule.lag == 0 && schedule.workers == 1)),
         runs_({keys.evaluate, 0}, Purpose::stream),
         out_(out),
         row_(row) {}
@@ -94,8 +95,11 @@ class Simulation {
     if (Status s = search_.open(); !s.ok()) {
       return s;
     }
-    if (Status s = schedule_.lag == 0 ? as_they_come() : in_order(); !s.ok()) {
-      return s;
+    const bool done = schedule_.lag != 0       ? in_order()
+                      : schedule_.workers == 1 ? one_by_one()
+                                               : as_they_come();
+    if (!done) {
+      return search_.failure();
     }
     out_.trials[row_] = told_;
     out_.clock[row_] = clock_;
@@ -120,32 +124,33 @@ class Simulation {
   }
 
   // The next trial, which runs from `begin` on.
-  Status ask(double begin, std::uint32_t worker, Event& event, bool& found) {
+  Found ask(double begin, std::uint32_t worker, Event& event) {
     Draft draft;
-    if (Status s = search_.propose(draft, found); !s.ok() || !found) {
-      return s;
+    const Found found = search_.propose(draft);
+    if (found != Found::yes) {
+      return found;
     }
     const auto number = static_cast<std::uint32_t>(asked_++);
-    if (Status s = search_.asked(number, draft); !s.ok()) {
-      return s;
+    if (!search_.asked(number, draft)) {
+      return Found::failed;
     }
-    const double cost = table_.cell(draft.code, plan_.levels[draft.rung], 0).cost;
+    const double cost = table_.cost(draft.code, plan_.levels[draft.rung]);
     event = {begin + cost, worker, number, draft.code, draft.rung};
-    const std::uint64_t at = row_ * schedule_.budget + number;
     if (out_.codes != nullptr) {
+      const std::uint64_t at = row_ * schedule_.budget + number;
       out_.codes[at] = static_cast<std::int32_t>(draft.code);
       out_.parents[at] = static_cast<std::int32_t>(draft.parent);
       out_.rungs[at] = static_cast<std::uint8_t>(draft.rung);
       out_.finished[at] = event.finished;
     }
-    return {};
+    return Found::yes;
   }
 
-  Status tell(const Event& event) {
+  bool tell(const Event& event) {
     const std::uint64_t runs = table_.runs();
-    const std::uint64_t run = runs == 1 ? 0 : runs_.at(event.number).word() % runs;
-    const double score = table_.cell(event.code, plan_.levels[event.rung], run).score;
-    if (out_.order != nullptr) {
+    const std::uint64_t run = runs == 1 ? 0 : *runs_.words(event.number) % runs;
+    const double score = table_.score(event.code, plan_.levels[event.rung], run);
+    if (out_.codes != nullptr) {
       out_.order[row_ * schedule_.budget + told_] = static_cast<std::int32_t>(event.number);
     }
     ++told_;
@@ -160,7 +165,22 @@ class Simulation {
     return search_.told(event.number, event.code, event.rung, score);
   }
 
-  Status as_they_come() {
+  // As they come to one worker. These loops give whether nothing failed.
+  bool one_by_one() {
+    while (asked_ < schedule_.budget) {
+      Event event;
+      const Found found = ask(clock_, 0, event);
+      if (found != Found::yes) {
+        return found == Found::no;
+      }
+      if (!tell(event)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  bool as_they_come() {
     Earliest<Event> running;
     std::vector<std::uint32_t> idle(schedule_.workers);  // the first of them last
     for (std::uint32_t worker = 0; worker < schedule_.workers; ++worker) {
@@ -169,22 +189,22 @@ class Simulation {
     for (;;) {
       while (!idle.empty() && asked_ < schedule_.budget) {
         Event event;
-        bool found = false;
-        if (Status s = ask(clock_, idle.back(), event, found); !s.ok()) {
-          return s;
+        const Found found = ask(clock_, idle.back(), event);
+        if (found == Found::failed) {
+          return false;
         }
-        if (!found) {
+        if (found == Found::no) {
           break;  // what is still missing may change that
         }
         idle.pop_back();
         running.push(event);
       }
       if (running.empty()) {
-        return {};
+        return true;
       }
       const Event event = running.pop();
-      if (Status s = tell(event); !s.ok()) {
-        return s;
+      if (!tell(event)) {
+        return false;
       }
       idle.insert(std::find_if(idle.begin(), idle.end(),
                                [&](std::uint32_t other) { return other < event.worker; }),
@@ -192,7 +212,7 @@ class Simulation {
     }
   }
 
-  Status in_order() {
+  bool in_order() {
     struct Worker {
       double free;
       std::uint32_t number;
@@ -211,34 +231,31 @@ class Simulation {
       return tell(event);
     };
     while (asked_ < schedule_.budget) {
-      if (missing.size() >= schedule_.lag) {
-        if (Status s = tell_next(); !s.ok()) {
-          return s;
+      bool next = missing.size() >= schedule_.lag;
+      if (!next) {
+        Event event;
+        const Worker worker = workers.front();
+        const Found found = ask(std::max(worker.free, clock_), worker.number, event);
+        if (found == Found::failed || (found == Found::no && missing.empty())) {
+          return found == Found::no;
         }
-        continue;
+        next = found == Found::no;
+        if (!next) {
+          workers.pop();
+          workers.push({event.finished, worker.number});
+          missing.push_back(event);
+        }
       }
-      Event event;
-      bool found = false;
-      const Worker worker = workers.front();
-      if (Status s = ask(std::max(worker.free, clock_), worker.number, event, found); !s.ok()) {
-        return s;
-      }
-      if (found) {
-        workers.pop();
-        workers.push({event.finished, worker.number});
-        missing.push_back(event);
-      } else if (missing.empty()) {
-        break;
-      } else if (Status s = tell_next(); !s.ok()) {
-        return s;
+      if (next && !tell_next()) {
+        return false;
       }
     }
     while (!missing.empty()) {
-      if (Status s = tell_next(); !s.ok()) {
-        return s;
+      if (!tell_next()) {
+        return false;
       }
     }
-    return {};
+    return true;
   }
 
   const SearchPlan& plan_;

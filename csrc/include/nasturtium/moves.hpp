@@ -30,10 +30,12 @@ struct Change {
   std::size_t decision;
   std::uint8_t option;
 };
-inline Change draw_change(const Space& space, RowRandom& random, const std::uint8_t* code) {
-  const std::size_t at = random.below(static_cast<std::uint32_t>(space.width()));
-  const std::uint32_t other = random.below(space.counts[at] - 1);
-  return {at, static_cast<std::uint8_t>(other + (other >= code[at]))};
+// below(m) draws below m, old(i) is the option of decision i.
+template <typename Below, typename Old>
+Change draw_change(const Space& space, Below below, Old old) {
+  const std::size_t at = below(static_cast<std::uint32_t>(space.width()));
+  const std::uint32_t other = below(space.counts[at] - 1);
+  return {at, static_cast<std::uint8_t>(other + (other >= old(at)))};
 }
 
 // Rows of `mutate` one at a time, for loops in which each follows from the ones before.

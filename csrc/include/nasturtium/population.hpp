@@ -36,8 +36,9 @@ class AgeingRing {
 
   std::uint64_t size() const { return ring_.size(); }
   std::uint64_t capacity() const { return capacity_; }
-  // All of them, in no order that means anything.
+  // All of them, the oldest at place `oldest`, behind the last the first.
   std::vector<Individual>& members() { return ring_; }
+  std::uint64_t oldest() const { return oldest_; }
 
  private:
   std::uint64_t capacity_;

@@ -112,13 +112,16 @@ class RowSource {
  public:
   RowSource(RandomKey key, Purpose purpose) : key_(key), purpose_(purpose) {}
 
-  RowRandom at(std::uint64_t row) {
+  RowRandom at(std::uint64_t row) { return RowRandom(key_, row, purpose_, words(row)); }
+
+  // The first two words of a row.
+  const std::uint64_t* words(std::uint64_t row) {
     if (!filled_ || row - base_ >= kPhiloxLanes) {
       row_words(key_, row, purpose_, words_.data());
       base_ = row;
       filled_ = true;
     }
-    return RowRandom(key_, row, purpose_, words_.data() + 2 * (row - base_));
+    return words_.data() + 2 * (row - base_);
   }
 
  private:

@@ -18,11 +18,6 @@ class ResultTable {
   static constexpr std::uint64_t kMaxCodes = std::uint64_t{1} << 24;
   static constexpr std::uint32_t kNoCode = 0xFFFFFFFFu;
 
-  struct Cell {
-    double score;  // minus infinity where the evaluation fails
-    double cost;
-  };
-
   // For n valid codes: classes[n], numbers from 0 on, equal where two codes compute the same;
   // scores[n, fidelities, runs]; costs[n, fidelities], finite and not negative; sizes[n], their
   // numbers of parameters, or empty.
@@ -40,10 +35,19 @@ class ResultTable {
   const std::uint8_t* digits(std::uint32_t code) const {
     return digits_.data() + std::size_t{code} * space_->width();
   }
-  const Cell& cell(std::uint32_t code, std::uint64_t fidelity, std::uint64_t run) const {
-    return cells_[(code * fidelities_ + fidelity) * runs_ + run];
+  // Minus infinity where the evaluation fails.
+  double score(std::uint32_t code, std::uint64_t fidelity, std::uint64_t run) const {
+    return scores_[(code * fidelities_ + fidelity) * runs_ + run];
+  }
+  double cost(std::uint32_t code, std::uint64_t fidelity) const {
+    return flat_ ? costs_[fidelity] : costs_[code * fidelities_ + fidelity];
   }
   double size(std::uint32_t code) const { return sizes_.empty() ? 0.0 : sizes_[code]; }
+
+  // The digits as the bytes of a word, the first the lowest: of plain spaces of at most 8
+  // decisions.
+  bool has_packed() const { return !packed_.empty(); }
+  std::uint64_t packed(std::uint32_t code) const { return packed_[code]; }
 
   // Without conditions and constraints, and with a choice at every decision: codes are numbered by
   // their digits, so that a changed option moves the number by a multiple of the decision's stride.
@@ -69,8 +73,11 @@ class ResultTable {
   std::vector<std::uint32_t> strides_;  // of the mixed radix
   std::vector<std::uint32_t> places_;   // the number behind each mixed-radix number, or kNoCode
   std::vector<std::uint8_t> digits_;    // the codes
+  std::vector<std::uint64_t> packed_;
   std::vector<std::uint32_t> classes_;
-  std::vector<Cell> cells_;
+  std::vector<double> scores_;
+  bool flat_ = false;          // all codes cost the same
+  std::vector<double> costs_;  // of each code and fidelity, or of each fidelity
   std::vector<double> sizes_;
 };
 

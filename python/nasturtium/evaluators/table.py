@@ -118,7 +118,7 @@ class Table:
     @property
     def runs(self) -> int:
         """How many runs each evaluation has."""
-        return self.scores.shape[2]
+        return int(self.scores.shape[2])
 
     def __len__(self) -> int:
         return len(self.codes)
