@@ -10,7 +10,6 @@ namespace nasturtium {
 namespace {
 
 constexpr std::uint64_t kGraphBlock = 64;
-constexpr std::size_t kStep = 4;
 
 // The vertices that are reached from `start` along edges, or against them. Sweeps over the edges
 // until nothing is new: one and another where edges go to later vertices, as they mostly do.
@@ -189,32 +188,22 @@ Status GraphReader::read(std::uint64_t number, EdgeList& out) const {
   }
   out.n = n;
   out.labels.assign(b.labels + first, b.labels + first + n);
-  // Rows of up to kStep edges are written without a branch on their number, with room behind.
-  out.from.resize(edges + kStep);
-  out.to.resize(edges + kStep);
+  out.from.resize(edges);
+  out.to.resize(edges);
   out.edge_labels.clear();
   std::uint16_t *from = out.from.data(), *to = out.to.data();
   bool behind = false;
   for (std::size_t v = 0; v < n; ++v) {
     for (std::size_t i = 0; i < b.words; ++i) {
       std::uint64_t set = rows[v * b.words + i];
-      auto left = static_cast<std::ptrdiff_t>(std::popcount(set));
       behind |= 64 * i + static_cast<std::size_t>(std::bit_width(set)) > n && set != 0;
-      do {
-        for (std::size_t k = 0; k < kStep; ++k, set &= set - 1) {
-          from[k] = static_cast<std::uint16_t>(v);
-          to[k] =
-              static_cast<std::uint16_t>(64 * i + static_cast<std::size_t>(std::countr_zero(set)));
-        }
-        const std::ptrdiff_t step = std::min<std::ptrdiff_t>(left, kStep);
-        from += step;
-        to += step;
-        left -= step;
-      } while (left > 0);
+      for (; set != 0; set &= set - 1) {
+        *from++ = static_cast<std::uint16_t>(v);
+        *to++ =
+            static_cast<std::uint16_t>(64 * i + static_cast<std::size_t>(std::countr_zero(set)));
+      }
     }
   }
-  out.from.resize(edges);
-  out.to.resize(edges);
   if (behind) {
     return Status::fail(Code::row, number, "a row has bits behind the graph's last vertex");
   }

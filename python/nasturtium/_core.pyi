@@ -95,6 +95,7 @@ def random_words(out: NDArray[np.uint64], seed: int, stream: int, counter: int) 
 def canonical_graph(
     labels: NDArray[np.uint64], edges: NDArray[np.uint64], budget: int
 ) -> tuple[NDArray[np.int64], NDArray[np.uint64], int]: ...
+
 _Graphs = tuple[
     NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64] | None
 ]
