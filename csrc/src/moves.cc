@@ -14,9 +14,11 @@ constexpr int kSampleTries = 10000;
 constexpr int kMutateTries = 100;
 constexpr int kCrossoverTries = 100;
 
+}  // namespace
+
 // What the inner loops need beside the space.
-struct Plan {
-  explicit Plan(const Space& s) : space(s), width(s.width()) {
+struct MovePlan {
+  explicit MovePlan(const Space& s) : space(s), width(s.width()) {
     int room = 0;
     for (std::size_t i = 0; i < width; ++i) {
       const int cost = RowRandom::cost(s.counts[i]);
@@ -54,8 +56,15 @@ struct Plan {
   std::vector<std::uint8_t> last_options;  // of each decision, for as many rows as Philox gives
 };
 
+struct MoveScratch {
+  explicit MoveScratch(std::size_t width) : before(width), after(width), found() {}
+  std::vector<std::uint8_t> before, after, found;
+};
+
+namespace {
+
 // One code of a space without conditions.
-void draw_all(const Plan& plan, RowRandom& random, std::uint8_t* code) {
+void draw_all(const MovePlan& plan, RowRandom& random, std::uint8_t* code) {
   const std::uint32_t* counts = plan.space.counts.data();
   for (std::size_t group = 0; group + 1 < plan.starts.size(); ++group) {
     std::uint64_t fraction = random.word();
@@ -66,7 +75,7 @@ void draw_all(const Plan& plan, RowRandom& random, std::uint8_t* code) {
 }
 
 // Codes of a plain space, as many rows at once as Philox gives words for.
-void sample_plain(const Plan& plan, const Draws& draws, std::uint64_t begin, std::uint64_t end,
+void sample_plain(const MovePlan& plan, const Draws& draws, std::uint64_t begin, std::uint64_t end,
                   std::uint8_t* out) {
   const std::uint32_t* counts = plan.space.counts.data();
   std::uint64_t words[2 * kPhiloxLanes];
@@ -91,7 +100,7 @@ void sample_plain(const Plan& plan, const Draws& draws, std::uint64_t begin, std
   }
 }
 
-void draw(const Plan& plan, RowRandom& random, std::uint8_t* code, std::uint8_t* active) {
+void draw(const MovePlan& plan, RowRandom& random, std::uint8_t* code, std::uint8_t* active) {
   for (std::size_t i = 0; i < plan.width; ++i) {
     const bool on = !plan.space.is_guarded[i] || holds(plan.space.decisions[i].when, code, active);
     active[i] = on;
@@ -117,7 +126,7 @@ void settle(const Space& space, std::size_t from, std::uint8_t* code, std::uint8
 }
 
 // The position of the k-th decision that is active and has a choice.
-std::size_t pick(const Plan& plan, const std::uint8_t* active, std::uint32_t k) {
+std::size_t pick(const MovePlan& plan, const std::uint8_t* active, std::uint32_t k) {
   std::size_t i = 0;
   for (;; ++i) {
     if (active[i] && plan.space.counts[i] > 1 && k-- == 0) {
@@ -126,12 +135,7 @@ std::size_t pick(const Plan& plan, const std::uint8_t* active, std::uint32_t k) 
   }
 }
 
-struct Scratch {
-  explicit Scratch(std::size_t width) : before(width), after(width), found() {}
-  std::vector<std::uint8_t> before, after, found;
-};
-
-void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std::uint8_t* code,
+void change_one(const MovePlan& plan, RowRandom& random, std::uint32_t movable, std::uint8_t* code,
                 std::uint8_t* active) {
   std::size_t at;
   if (movable == plan.width) {
@@ -152,8 +156,8 @@ void change_one(const Plan& plan, RowRandom& random, std::uint32_t movable, std:
   }
 }
 
-Status mutate_row(const Plan& plan, RowRandom random, std::uint64_t row, const std::uint8_t* code,
-                  std::uint8_t* out, Scratch& scratch) {
+Status mutate_row(const MovePlan& plan, RowRandom random, std::uint64_t row,
+                  const std::uint8_t* code, std::uint8_t* out, MoveScratch& scratch) {
   const Space& space = plan.space;
   std::uint8_t* active = scratch.before.data();
   if (!well_formed(space, code, active)) {
@@ -189,8 +193,8 @@ Status mutate_row(const Plan& plan, RowRandom random, std::uint64_t row, const s
 }
 
 // The same for a plain space, as many rows at once as Philox gives words for.
-Status mutate_plain(const Plan& plan, const Draws& draws, std::uint64_t begin, std::uint64_t end,
-                    const std::uint8_t* codes, std::uint8_t* out) {
+Status mutate_plain(const MovePlan& plan, const Draws& draws, std::uint64_t begin,
+                    std::uint64_t end, const std::uint8_t* codes, std::uint8_t* out) {
   const auto movable = static_cast<std::uint32_t>(plan.movable.size());
   std::uint64_t words[2 * kPhiloxLanes];
   for (std::uint64_t row = begin; row < end; row += kPhiloxLanes) {
@@ -221,8 +225,9 @@ Status mutate_plain(const Plan& plan, const Draws& draws, std::uint64_t begin, s
   return {};
 }
 
-Status crossover_row(const Plan& plan, RowRandom random, std::uint64_t row, const std::uint8_t* a,
-                     const std::uint8_t* b, std::uint8_t* out, Scratch& scratch) {
+Status crossover_row(const MovePlan& plan, RowRandom random, std::uint64_t row,
+                     const std::uint8_t* a, const std::uint8_t* b, std::uint8_t* out,
+                     MoveScratch& scratch) {
   const Space& space = plan.space;
   std::uint8_t* active_a = scratch.before.data();
   std::uint8_t* active_b = scratch.after.data();
@@ -269,7 +274,7 @@ Status bad_row(const Space& space, std::uint64_t row, const std::uint8_t* code) 
 }
 
 Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint8_t* out) {
-  const Plan plan(space);
+  const MovePlan plan(space);
   return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
     if (plan.plain()) {
       sample_plain(plan, draws, begin, end, out);
@@ -295,12 +300,12 @@ Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint
 
 Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* codes,
               std::uint8_t* out) {
-  const Plan plan(space);
+  const MovePlan plan(space);
   return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
     if (plan.plain() && !plan.movable.empty()) {
       return mutate_plain(plan, draws, begin, end, codes, out);
     }
-    Scratch scratch(plan.width);
+    MoveScratch scratch(plan.width);
     RowSource source(draws.key, Purpose::mutate);
     for (std::uint64_t row = begin; row < end; ++row) {
       Status s = mutate_row(plan, source.at(draws.start + row), row, codes + row * plan.width,
@@ -315,8 +320,8 @@ Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std
 
 struct RowMutation::Parts {
   explicit Parts(const Space& space) : plan(space), scratch(space.width()) {}
-  Plan plan;
-  Scratch scratch;
+  MovePlan plan;
+  MoveScratch scratch;
 };
 
 RowMutation::RowMutation(const Space& space) : parts_(std::make_unique<Parts>(space)) {}
@@ -329,9 +334,9 @@ Status RowMutation::operator()(RowRandom random, const std::uint8_t* code, std::
 
 Status crossover(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* a,
                  const std::uint8_t* b, std::uint8_t* out) {
-  const Plan plan(space);
+  const MovePlan plan(space);
   return parallel_rows(n, draws.threads, kMoveGrain, [&](std::uint64_t begin, std::uint64_t end) {
-    Scratch scratch(plan.width);
+    MoveScratch scratch(plan.width);
     RowSource source(draws.key, Purpose::crossover);
     for (std::uint64_t row = begin; row < end; ++row) {
       const std::uint64_t at = row * plan.width;

@@ -10,7 +10,7 @@ namespace nasturtium {
 namespace {
 
 constexpr std::uint64_t kNetGrain = 256;
-constexpr std::uint64_t kPairGrain = 4;
+constexpr std::uint64_t kOtmannGrain = 4;
 constexpr std::size_t kClasses = 3;  // all layers, weighted ones, others
 
 // What a vertex adds to the length of a path, by class. Input and output are of the first only.
@@ -197,7 +197,7 @@ Status Otmann::distances(std::uint64_t na, const std::uint8_t* a, std::uint64_t 
     if (Status s = nets(nb, b, other, threads); !s.ok()) {
       return s;
     }
-    return parallel_rows(na, threads, kPairGrain, [&](std::uint64_t begin, std::uint64_t end) {
+    return parallel_rows(na, threads, kOtmannGrain, [&](std::uint64_t begin, std::uint64_t end) {
       Scratch scratch;
       for (std::uint64_t i = begin; i < end; ++i) {
         for (std::uint64_t j = 0; j < nb; ++j) {
@@ -210,7 +210,7 @@ Status Otmann::distances(std::uint64_t na, const std::uint8_t* a, std::uint64_t 
     });
   }
   // Later rows have less to do, so a thread takes pairs of an early and a late one.
-  return parallel_rows((na + 1) / 2, threads, kPairGrain,
+  return parallel_rows((na + 1) / 2, threads, kOtmannGrain,
                        [&](std::uint64_t begin, std::uint64_t end) {
                          Scratch scratch;
                          for (std::uint64_t k = begin; k < end; ++k) {
