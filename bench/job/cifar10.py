@@ -3,8 +3,8 @@
 A network may have half of the parameters of the hand-designed one: the images are hard and small
 networks are soon at their limit. The found network is compared with the hand-designed network of
 at least its size under the same training, and with random search at equal cost in the same run.
-Differences carry bootstrap intervals that resample seeds and, within each, images. Writes bench/results/cifar10.csv; what is
-done already is not done again.
+Differences carry bootstrap intervals that resample seeds and, within each, images. Writes
+bench/results/cifar10.csv; what is done already is not done again.
 
     python bench/job/cifar10.py [--time 720] [--seeds 0,1,2] [--out runs/bench-cifar10]
 """
