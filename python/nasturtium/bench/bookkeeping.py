@@ -225,7 +225,7 @@ def selection(runs: int) -> list[Row]:
     rows.append(grown("ASHA promotions, from Python", (1_000, 10_000, 100_000), asha, runs=runs))
     single = np.zeros(1)
     rows.append(
-        measured("call with one array of one number", 1, functools.partial(_many_ranks, single),
+        measured("a thousand calls with an array of one number", 1, functools.partial(_many_ranks, single),
                  unit="ms", runs=runs)
     )  # fmt: skip
     return rows
