@@ -223,11 +223,10 @@ def selection(runs: int) -> list[Row]:
         return functools.partial(promoted, values)
 
     rows.append(grown("ASHA promotions, from Python", (1_000, 10_000, 100_000), asha, runs=runs))
-    single = np.zeros(1)
+    calls = functools.partial(_many_ranks, np.zeros(1))
     rows.append(
-        measured("a thousand calls with an array of one number", 1, functools.partial(_many_ranks, single),
-                 unit="ms", runs=runs)
-    )  # fmt: skip
+        measured("a thousand calls with an array of one number", 1, calls, unit="ms", runs=runs)
+    )
     return rows
 
 
