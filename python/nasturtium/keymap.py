@@ -17,7 +17,8 @@ class KeyMap:
     """Numbers keys 0, 1, 2, ... in the order in which they first come.
 
     Keys are uint64[n, 2] as `Space.keys` and `spaces.nb101.keys` give them, compared as a whole.
-    A key costs expected constant time and 29 to 50 bytes. Threads may share a map: one inserts at a
+    A key costs expected constant time and 29 to 50 bytes, or up to four times as many after a batch
+    that began with new keys and then repeated them. Threads may share a map: one inserts at a
     time, any number find, and neither holds the GIL.
 
     Args:
