@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from timing import best
 
 from nasturtium import distances
+from nasturtium.bench.timing import best
 from nasturtium.encodings import (
     GraphArrays,
     GraphBatch,

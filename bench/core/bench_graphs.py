@@ -22,8 +22,8 @@ from typing import Any
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
-from timing import best
 
+from nasturtium.bench.timing import best
 from nasturtium.graphs import (
     NASBOT,
     GraphBatch,

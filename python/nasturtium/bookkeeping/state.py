@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 __all__ = ["Held", "State"]
@@ -16,7 +17,7 @@ class _Kept(Protocol):
 T = TypeVar("T", bound=_Kept)
 
 
-class Held(Generic[T]):
+class Held(ABC, Generic[T]):
     """A value of the core with a state: it can be saved, pickled and copied."""
 
     _held: T
@@ -37,8 +38,9 @@ class Held(Generic[T]):
         return made
 
     @classmethod
+    @abstractmethod
     def _load(cls, state: State) -> T:
-        raise NotImplementedError
+        """The core's value of these bytes."""
 
     def _describe(self) -> None:
         """Sets the attributes that the constructor takes as arguments."""
