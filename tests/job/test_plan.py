@@ -13,7 +13,7 @@ from nasturtium.evaluators.latency_model import LatencyModel
 from nasturtium.evaluators.recipe import Recipe
 from nasturtium.job.config import SearchConfig
 from nasturtium.job.plan import BASELINE_SHARE, Plan, plan_time, plan_trials
-from nasturtium.job.prepare import Limited, Task, prepare
+from nasturtium.job.prepare import Limited, Task, largest, prepare, starts
 from nasturtium.networks import Net, cost
 
 
@@ -76,7 +76,8 @@ def test_a_slow_machine_has_fewer_rungs_of_steps_enough(task: Task) -> None:
 
 def test_what_cannot_be_trained_in_time_is_left_out(task: Task) -> None:
     slow = timed(task, slower=100.0)
-    limits = Limited(task).limits(SearchConfig(data="digits", time=120.0), plan=slow)
+    config = SearchConfig(data="digits", time=120.0)
+    limits = Limited(task).limits(config, plan=slow, final=True)
     codes = task.space.sample(200, seed=3)
     codes = codes[Limited(task).limits(SearchConfig(data="digits"))(codes)]
     kept = limits(codes)
@@ -92,6 +93,24 @@ def test_what_cannot_be_trained_in_time_is_left_out(task: Task) -> None:
     assert slow.max_step_ms >= 1e3 * affordable * 0.999
 
 
+def test_a_search_is_narrower_than_the_final_training(task: Task) -> None:
+    plan = timed(task, slower=20.0)
+    assert plan.search_step_ms is not None and plan.max_step_ms is not None
+    steps = plan.fidelities[-1]["ms"] / plan.search_step_ms
+    assert plan.search_step_ms < plan.max_step_ms
+    assert steps == pytest.approx(12 * plan.steps(len(task.parts.train)))
+    config = SearchConfig(data="digits", time=120.0)
+    limited = Limited(task)
+    narrow, wide = (limited.limits(config, plan=plan, final=final) for final in (False, True))
+    for code in starts(task.space, narrow):
+        tried = task.space.architecture(code)
+        found = largest(task.space, tried, wide)
+        assert found is not None and found.values["width"] >= tried.values["width"]
+        assert wide(found.code[None]).all()
+        larger = [v for v in task.space.scaled(code) if v[0] > found.code[0]]
+        assert not any(wide(v[None]).any() for v in larger)
+
+
 def test_the_plan_of_trials_depends_on_no_clock(task: Task) -> None:
     config = SearchConfig(data="digits", trials=8)
     recipe = Recipe.default_for("classification", (1, 8, 8), 1150)
@@ -99,7 +118,8 @@ def test_the_plan_of_trials_depends_on_no_clock(task: Task) -> None:
     assert plan == plan_trials(config, task, recipe)
     assert plan.fidelities == ({"epochs": 4}, {"epochs": 12}, {"epochs": 36})
     assert plan.final_epochs == 72
-    assert plan.search_seconds is None and plan.max_step_ms is None
+    assert plan.search_seconds is None
+    assert plan.max_step_ms is None and plan.search_step_ms is None
 
 
 def test_json_round_trip(task: Task) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from nasturtium.job import SearchConfig, run_search
+from nasturtium.spaces import image_cell
 from nasturtium.study import Store
 
 SECONDS = 30.0
@@ -36,3 +37,10 @@ def test_a_run_with_a_clock(tmp_path: Path, baselines: str) -> None:
     by_name = {entry["name"]: entry for entry in result["baselines"]}
     assert {"hand", "thinned", "boosting"} <= set(by_name)
     assert result["test_accuracy"] > 0.5
+    # The final training has the widest version of what was found that the limits allow.
+    space = image_cell()
+    found, tried = space.parse(result["architecture"]), space.parse(result["searched_as"])
+    assert tried.code.tolist() in space.scaled(found.code).tolist()
+    assert tried == space.parse(next(t.arch for t in trials if t.number == result["trial"]))
+    assert found.values["width"] >= tried.values["width"]
+    assert result["params"] <= result["limits"]["max_params"]

@@ -72,6 +72,7 @@ def classification(
     wrong = draw.random(samples) < 0.03
     y_pred = np.where(wrong, draw.integers(len(names), size=samples), y)
     own = trials(n)
+    best = max(own, key=lambda t: (sum(t.fidelity.values()), t.score or 0.0), default=None)
     rows = own + trials(n // 3, study="random_search", seed=1)
     net = residual_net()
     result: dict[str, Any] = {
@@ -91,9 +92,8 @@ def classification(
         "space": "image_cell",
         "method": "halving_evolution(eta=3)",
         "seed": 0,
-        "architecture": max(
-            own, key=lambda t: (sum(t.fidelity.values()), t.score or 0.0)
-        ).architecture if own else "none",
+        "architecture": best.architecture if best else "none",
+        "trial": best.number if best else 0,
         "params": 8934,
         "macs": 412_000,
         "test_accuracy": 0.9944,
@@ -175,6 +175,7 @@ def regression(n: int = 3, **changes: Any) -> ReportData:
             "input_shape": [13], "classes": None, "target": "medv", "notes": ["3 rows dropped"],
         },
         "architecture": "residual_mlp:width=60",
+        "trial": 0,
         "params": 961,
         "macs": 896,
         "test_rmse": 2.93,

@@ -137,7 +137,7 @@ def test_tradeoff_takes_the_last_rung_and_marks_the_found_network() -> None:
         trial(2, 0.6, fidelity={"epochs": 9}),
         trial(3, 0.4, fidelity={"epochs": 9}, params=None),
     )
-    data = ReportData({"architecture": "a2"}, rows)
+    data = ReportData({"trial": 2}, rows)
     figure = tradeoff(data, "parameters", lambda t: t.params)
     drawing = str(figure.drawing)
     assert drawing.count("<circle") == 3 and drawing.count('class="ring"') == 1
@@ -148,7 +148,7 @@ def test_tradeoff_takes_the_last_rung_and_marks_the_found_network() -> None:
 def test_learning_curves_are_limited_and_say_so() -> None:
     curve = (0.1, 0.5, 0.6)
     rows = tuple(trial(i, 0.6, curve=curve) for i in range(500))
-    figure = learning_curves(ReportData({"architecture": "a7"}, rows))
+    figure = learning_curves(ReportData({"trial": 7}, rows))
     assert str(figure.drawing).count("<path") == 121
     assert figure.caption == "120 of 500 trials drawn."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -278,3 +279,31 @@ def test_counts_of_spaces_that_are_too_large_to_list() -> None:
     graph = Graph().node("in", "sum").node("out", "sum").edge("in", "out", names[0])
     with pytest.raises(SpaceError, match=r"connected\(\) is counted by listing only"):
         Space("s", names, graph, [connected()]).size()
+
+
+def test_versions_of_a_code_by_scale() -> None:
+    space = image_cell()
+    code = space.sample(1, seed=5)[0]
+    versions = space.scaled(code)
+    widths = [space.architecture(v).values["width"] for v in versions]
+    assert widths == sorted(space.decision("width").options, reverse=True)
+    same = {tuple(v[1:].tolist()) for v in versions}
+    assert same == {tuple(code[1:].tolist())} and space.decisions[0].name == "width"
+    again = copy.copy(space)
+    assert (again.scale, again.designs) == (space.scale, space.designs) and again.designs
+    for text in space.designs:
+        assert space.parse(text).values["width"] == 64
+    whole = nb201().sample(1, seed=1)
+    assert np.array_equal(nb201().scaled(whole[0]), whole)
+
+
+def test_versions_that_a_constraint_refuses_are_left_out() -> None:
+    width, depth = Choice("width", (8, 16, 32)), Choice("depth", (1, 2))
+    constraints = [forbid({"width": 32, "depth": 2})]
+    space = Space("mine", [width, depth], constraints=constraints, scale="width")
+    assert [v.tolist() for v in space.scaled(np.array([0, 1], np.uint8))] == [[1, 1], [0, 1]]
+    with pytest.raises(SpaceError, match="no decision 'widht'"):
+        Space("mine", [width, depth], scale="widht")
+    inner = Choice("inner", (1, 2), when={"depth": 2})
+    with pytest.raises(SpaceError, match="not always made"):
+        Space("mine", [width, depth, inner], scale="inner")

@@ -147,7 +147,7 @@ def complete(job: Job, temporary: Any = None) -> Run:
     """Work through all phases of a job."""
     found_trial = job.search()
     rival_trial = best_trial(job.trials(RANDOM))
-    found = job.architecture(found_trial)
+    found = job.final_form(found_trial)
     contestants = job.train(found_trial, rival_trial)
     process = finish.converter(job)
     tested = finish.test(job, finish.predictors(job, contestants))

@@ -33,6 +33,7 @@ LEAST_ENTRIES = {3: 40, 2: 10}  # architectures at the lowest of so many rungs, 
 CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
 LEAST_STEPS = 120  # training steps of a typical network at the lowest rung: fewer tell little
 FINAL_EPOCHS = (15, 160)  # epochs: what the final training must be able to do, and does at most
+TOP_EPOCHS = 12  # epochs that the highest rung must be able to do: fewer do not compare designs
 BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 HAND_SHARE = 0.55  # of that, for each hand-designed network: two are trained side by side
 BOOSTING_SHARE = 0.35  # of that
@@ -52,7 +53,8 @@ class Plan:
 
     `fidelities` are the rungs, in `epochs` or in `ms` of training; `max_step_ms` keeps out networks
     that could not be trained to the end in the time, as `step_model` (a `LatencyModel` of training
-    steps) predicts it. `after_seconds` is what comes after the found network's final training.
+    steps) predicts it. `search_step_ms` is the same for the search, where what is found is trained
+    at a larger scale in the end. `after_seconds` is what comes after the final training.
     """
 
     fidelities: tuple[Mapping[str, int], ...]
@@ -63,6 +65,7 @@ class Plan:
     baseline_seconds: float | None
     final_epochs: int
     max_step_ms: float | None
+    search_step_ms: float | None
     step_model: Mapping[str, Any] | None
     batch_size: int
 
@@ -117,6 +120,7 @@ def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:
         baseline_seconds=None,
         final_epochs=min(top, 2 * rungs[-1]),
         max_step_ms=None,
+        search_step_ms=None,
         step_model=None,
         batch_size=recipe.batch_size,
     )
@@ -166,6 +170,7 @@ def plan_time(
         baseline_seconds=baseline,
         final_epochs=config.max_epochs or FINAL_EPOCHS[1],
         max_step_ms=None,
+        search_step_ms=None,
         step_model=model.to_json(),
         batch_size=recipe.batch_size,
     )
@@ -175,7 +180,13 @@ def plan_time(
     limit = max(affordable, float(np.quantile(steps, 0.2)))
     typical = float(np.median(steps[steps <= limit]))
     fidelities = _rungs_of_time(1e3 * search * max(1, config.workers), LEAST_STEPS * typical)
-    return dataclasses.replace(draft, fidelities=fidelities, max_step_ms=limit)
+    narrow = limit
+    if task.space.scale is not None:
+        trainable = fidelities[-1]["ms"] / (TOP_EPOCHS * draft.steps(len(task.parts.train)))
+        narrow = min(limit, max(trainable, float(np.quantile(steps, 0.2))))
+    return dataclasses.replace(
+        draft, fidelities=fidelities, max_step_ms=limit, search_step_ms=narrow
+    )
 
 
 def measure_steps(task: Task, recipe: Recipe, nets: Sequence[Net], *, device: str) -> list[float]:

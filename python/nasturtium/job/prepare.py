@@ -155,15 +155,18 @@ class Limited:
         config: SearchConfig,
         *,
         plan: Plan | None = None,
+        final: bool = False,
     ) -> Limits:
-        """The user's limits, and what the time of `plan` affords."""
+        """The user's limits, and what the time of `plan` affords: of its rungs, or its end."""
         found = [Limit(self.params, self._task.max_params, "parameters", "--max-params")]
         if config.max_macs is not None:
             found.append(Limit(self.macs, config.max_macs, "multiply-adds", "--max-macs"))
         pace = None if plan is None else plan.pace()
-        if plan is not None and plan.max_step_ms is not None and pace is not None:
+        if plan is not None and pace is not None:
+            most = plan.max_step_ms if final else plan.search_step_ms
+            assert most is not None
             measure = self._predicted("--time", pace.predict)
-            found.append(Limit(measure, plan.max_step_ms, "ms a training step", "--time"))
+            found.append(Limit(measure, most, "ms a training step", "--time"))
         if config.max_latency_ms is not None and self._latency is not None:
             measure = self._predicted("--max-latency", self._latency.upper)
             found.append(Limit(measure, config.max_latency_ms, "ms", "--max-latency"))
@@ -178,11 +181,17 @@ class Limited:
 
 def starts(space: Space, limits: Limits) -> Codes:
     """Of each known design of the space the largest version within the limits, uint8[n, d]."""
-    found = []
-    for versions in space.designs:
-        codes = (space.parse(text).code for text in versions)
-        found += [code for code in codes if limits(code[None])[0]][:1]
-    return np.array(found, dtype=np.uint8).reshape(-1, len(space.decisions))
+    found = [largest(space, space.parse(text), limits) for text in space.designs]
+    codes = [arch.code for arch in found if arch is not None]
+    return np.array(codes, dtype=np.uint8).reshape(-1, len(space.decisions))
+
+
+def largest(space: Space, arch: Architecture, limits: Limits) -> Architecture | None:
+    """The largest version of an architecture (`Space.scaled`) that the limits allow, or None."""
+    for version in space.scaled(arch.code):
+        if limits(version[None])[0]:
+            return space.architecture(version)
+    return None
 
 
 def check_search(task: Task, config: SearchConfig) -> None:

@@ -32,7 +32,7 @@ def result_of(
 ) -> dict[str, Any]:
     """The content of result.json; its keys are documented in the README."""
     task, config = job.task, job.config
-    found = job.architecture(found_trial)
+    found = job.final_form(found_trial)
     spent = task.cost(found)
     y, predictions = tested
     seed = derive(config.seed, "bootstrap")
@@ -46,6 +46,7 @@ def result_of(
         "metric": task.metric,
         "architecture": str(found),
         "trial": found_trial.number,
+        "searched_as": found_trial.arch,
         "params": spent.params,
         "macs": spent.macs,
         "validation_score": found_trial.score,

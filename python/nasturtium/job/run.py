@@ -19,7 +19,7 @@ from nasturtium.job import plan as planning
 from nasturtium.job.clock import Clock
 from nasturtium.job.config import SearchConfig
 from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
-from nasturtium.job.prepare import Limited, Task, starts
+from nasturtium.job.prepare import Limited, Task, largest, starts
 from nasturtium.job.progress import Progress, TrialSeen
 from nasturtium.job.select import best_trial, budget_of, spent_on
 from nasturtium.job.tensors import Arrays, training_evaluator
@@ -86,9 +86,9 @@ class Job:
         self, found_trial: TrialRecord, rival_trial: TrialRecord | None
     ) -> dict[str, Contestant]:
         """Phase 2: train the found network and its rivals to the end; returns who finished."""
-        found = self.architecture(found_trial)
-        rival = None if rival_trial is None else self.architecture(rival_trial)
-        epochs = self._once("final_epochs", lambda: self._final_epochs(found_trial))
+        found = self.final_form(found_trial)
+        rival = None if rival_trial is None else self.final_form(rival_trial)
+        epochs = self._once("final_epochs", lambda: self._final_epochs(found_trial, found))
         contestants = self._contestants(found, rival, epochs)
         with self.phase("final training", self.plan.final_seconds):
             study = self._finals(contestants)
@@ -150,8 +150,18 @@ class Job:
         with Store.open(self.store.path, study) as store:
             return store.trials()
 
-    def architecture(self, trial: TrialRecord) -> Architecture:
-        return self.task.space.parse(trial.arch)
+    def final_form(self, trial: TrialRecord) -> Architecture:
+        """What is trained to the end for a trial.
+
+        With a clock that is its architecture at the largest scale within the limits: a search
+        compares at a scale that its short trainings can tell apart (Zoph et al., CVPR 2018, and
+        Liu et al., ICLR 2019, train what they found with more channels as well).
+        """
+        arch = self.task.space.parse(trial.arch)
+        if self.plan.final_seconds is None:
+            return arch
+        limits = self.limited.limits(self.config, plan=self.plan, final=True)
+        return largest(self.task.space, arch, limits) or arch
 
     @contextmanager
     def phase(self, name: str, seconds: float | None = None) -> Iterator[Over | None]:
@@ -278,10 +288,14 @@ class Job:
             return None
         return max(left - MARGIN - self.plan.after_seconds, 0.5 * planned)
 
-    def _final_epochs(self, found: TrialRecord) -> int:
+    def _final_epochs(self, trial: TrialRecord, found: Architecture) -> int:
         """How long the final training is, from what the found trial took."""
         rows = len(self.task.parts.train) + len(self.task.parts.validation)
-        each = found.seconds / found.values["epochs"] * rows / len(self.task.parts.train)
+        each = trial.seconds / trial.values["epochs"] * rows / len(self.task.parts.train)
+        pace = self.plan.pace()
+        if pace is not None:
+            tried = self.task.space.parse(trial.arch)
+            each *= pace.predict(self.task.lower(found)) / pace.predict(self.task.lower(tried))
         return self.plan.epochs_within(max(each, 1e-6))
 
     def _contestants(

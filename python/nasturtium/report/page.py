@@ -27,7 +27,14 @@ from nasturtium.report.content import (
 )
 from nasturtium.report.data import ReportData
 from nasturtium.report.drawing import draw
-from nasturtium.report.figures import Figure, anytime, learning_curves, time_bar, tradeoff
+from nasturtium.report.figures import (
+    Figure,
+    anytime,
+    is_found,
+    learning_curves,
+    time_bar,
+    tradeoff,
+)
 from nasturtium.report.loader import load
 from nasturtium.report.results import intervals_figure, result_classes, result_figures
 from nasturtium.report.scales import duration, percent
@@ -80,6 +87,7 @@ def compose(data: ReportData) -> str:
         counted=summary(found.comparisons),
         facts=facts(data),
         network=_network(data),
+        scaled=_scaled(data),
         results=results,
         intervals=intervals,
         search=_search_figures(data),
@@ -116,6 +124,19 @@ def _template() -> Template:
 
 def _resource(name: str) -> str:
     return files("nasturtium.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _scaled(data: ReportData) -> str | None:
+    """That the found network is larger, or smaller, than the trial it comes from; or None."""
+    tried = data.get("searched_as")
+    if tried is None or tried == data.get("architecture"):
+        return None
+    trial = next((t for t in data.trials if is_found(data, t)), None)
+    size = "" if trial is None or trial.params is None else f" with {trial.params:,.0f} parameters"
+    return (
+        f"The search tried this network at another width, as trial {data.get('trial')}{size}; "
+        "its final training is longer, and was given the widest that its time and the limits allow."
+    )
 
 
 def _network(data: ReportData) -> Markup:

@@ -81,12 +81,11 @@ def image_cell() -> Space:
         Choice("head", ("mean", "max")),
     ]
     limits = (connected(), at_least(edges, "none", 2))
-    designs = [[_design(width, *design) for width in reversed(WIDTHS)] for design in DESIGNS]
-    return Space("image_cell", [*frame, *edges], graph, limits, designs=designs)
+    designs = [_design(*design) for design in DESIGNS]
+    return Space("image_cell", [*frame, *edges], graph, limits, scale="width", designs=designs)
 
 
 def _design(
-    width: int,
     stages: int,
     stem: int,
     reduction: str,
@@ -94,8 +93,8 @@ def _design(
     head: str,
     cell: dict[str, str],
 ) -> str:
-    """The text form of one of `DESIGNS` with so many channels."""
-    values: dict[str, object] = {"width": width, "stages": stages, "growth": 1.5}
+    """The text form of one of `DESIGNS`."""
+    values: dict[str, object] = {"width": WIDTHS[-1], "stages": stages, "growth": 1.5}
     values |= {f"depth_{i}": 1 for i in range(1, stages + 1)}
     values |= {"stem_stride": stem, "reduction": reduction, "attention": attention}
     values |= {"activation": "relu", "head": head}

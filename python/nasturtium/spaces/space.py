@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
@@ -47,8 +47,10 @@ class Space:
             behind `name:` and back; without them it is `decision=value,...`.
         conventions: further names for `keys`: `{name: "string" | "string_skip"}`, the two rules
             on strings that NAS-Bench-201's authors published.
-        designs: architectures known to be good, each as text forms from its largest to its
-            smallest version: what a search may begin with. They are no part of `text`.
+        scale: the decision whose options, in their order, give the same network with more of
+            everything, as a width does.
+        designs: architectures known to be good, as text forms: what a search may begin with, each
+            at the largest scale within its limits. Neither is part of `text`.
 
     Raises:
         SpaceError: the declaration contradicts itself; the message names the place.
@@ -82,20 +84,23 @@ class Space:
         formatter: Formatter | None = None,
         parser: Parser | None = None,
         conventions: Mapping[str, str] | None = None,
-        designs: Iterable[Sequence[str]] = (),
+        scale: str | None = None,
+        designs: Iterable[str] = (),
     ) -> None:
         self.name = check_name(name, "space")
         self.decisions = tuple(decisions)
         self.constraints = tuple(constraints)
         self.conventions = _CONVENTIONS + tuple(conventions or ())
         self._rules = dict(conventions or {})
-        self.designs = tuple(tuple(versions) for versions in designs)
+        self.scale, self.designs = scale, tuple(designs)
         self._graph, self._formatter, self._parser = graph, formatter, parser
         if (formatter is None) != (parser is None):
             raise SpaceError(f"space {name!r}: give both formatter and parser, or neither")
         self.text = space_text(name, self.decisions, graph, self.constraints, self._rules)
         self.fingerprint = hashlib.sha256(self.text.encode()).hexdigest()
         self._positions = {choice.name: i for i, choice in enumerate(self.decisions)}
+        if scale is not None and self.decision(scale).when:
+            raise SpaceError(f"scale {scale!r} is a decision that is not always made")
         self.program = self._compile()
 
     def _compile(self) -> _core.Program:
@@ -106,7 +111,14 @@ class Space:
 
     def __reduce__(self) -> tuple[Any, ...]:
         arguments = (self.name, self.decisions, self._graph, self.constraints)
-        return _rebuild, (arguments, self._formatter, self._parser, self._rules, self.designs)
+        named = {
+            "formatter": self._formatter,
+            "parser": self._parser,
+            "conventions": self._rules,
+            "scale": self.scale,
+            "designs": self.designs,
+        }
+        return _rebuild, (arguments, named)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and self.fingerprint == other.fingerprint
@@ -408,6 +420,19 @@ class Space:
         _core.unpack_codes(self.program, np.ascontiguousarray(array), out, threads)
         return out
 
+    def scaled(self, code: Codes) -> Codes:
+        """The valid versions of a code, uint8[d], from the largest `scale` to the smallest.
+
+        The code alone where the space has no scale; uint8[n, d].
+        """
+        code = self._code(code)
+        if self.scale is None:
+            return code[None].copy()
+        options = np.arange(len(self.decision(self.scale).options))[::-1]
+        versions = np.repeat(code[None], len(options), axis=0)
+        versions[:, self._position(self.scale)] = options
+        return versions[self.valid(versions)]
+
     def architecture(self, code: Codes) -> Architecture:
         """The architecture of one code, uint8[d]; `SpaceError` where it is not valid."""
         code = self._code(code)
@@ -474,11 +499,5 @@ class Space:
         return cast(Codes, self.checked(array[None])[0])
 
 
-def _rebuild(
-    arguments: tuple[Any, ...],
-    formatter: Formatter | None,
-    parser: Parser | None,
-    rules: Mapping[str, str],
-    designs: tuple[tuple[str, ...], ...],
-) -> Space:
-    return Space(*arguments, formatter=formatter, parser=parser, conventions=rules, designs=designs)
+def _rebuild(arguments: tuple[Any, ...], named: dict[str, Any]) -> Space:
+    return Space(*arguments, **named)
