@@ -27,7 +27,7 @@ from runs import DATA, read, write_page
 from nasturtium.data import Split, from_arrays
 from nasturtium.evaluators import Recipe
 from nasturtium.job import SearchConfig, run_search
-from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
+from nasturtium.job.finals import Contestant, FinalEvaluator, contest
 from nasturtium.job.run import pick_device
 from nasturtium.job.tensors import Arrays
 from nasturtium.job.tested import network_predictor
@@ -92,7 +92,7 @@ def hand_designed(folder: Path, test: Any) -> tuple[npt.NDArray[np.bool_], int]:
     )
     net = baselines.residual_net(found.input_shape, arrays.outputs, params=result["params"])
     rival = Contestant("same-training", "hand-designed", "hand-designed", net, result["epochs"])
-    listed = Listed([rival])
+    listed = contest([rival])
     with _store(folder) as store:
         study = Study(store, listed, seed=derive(result["seed"], "same-training"))
         recipe = Recipe.default_for("classification", arrays.net_input, result["data"]["train"])

@@ -37,10 +37,19 @@ def test_a_run_with_a_clock(tmp_path: Path, baselines: str) -> None:
     by_name = {entry["name"]: entry for entry in result["baselines"]}
     assert {"hand", "thinned", "boosting"} <= set(by_name)
     assert result["test_accuracy"] > 0.5
-    # The final training has the widest version of what was found that the limits allow.
+    # The best of the search were trained once more, each as wide as the limits allow.
     space = image_cell()
-    found, tried = space.parse(result["architecture"]), space.parse(result["searched_as"])
-    assert tried.code.tolist() in space.scaled(found.code).tolist()
-    assert tried == space.parse(next(t.arch for t in trials if t.number == result["trial"]))
-    assert found.values["width"] >= tried.values["width"]
+    best, *others = result["finalists"]
+    assert best["architecture"] == result["architecture"] and best["trial"] == result["trial"]
+    assert len(others) <= 1 and all(f["architecture"] != best["architecture"] for f in others)
+    for finalist in result["finalists"]:
+        wide, tried = space.parse(finalist["architecture"]), space.parse(finalist["searched_as"])
+        assert tried.code.tolist() in space.scaled(wide.code).tolist()
+        assert finalist["searched_as"] == next(
+            t.arch for t in trials if t.number == finalist["trial"]
+        )
+        assert wide.values["width"] >= tried.values["width"]
+        assert (
+            finalist["validation_score"] <= best["validation_score"] == result["validation_score"]
+        )
     assert result["params"] <= result["limits"]["max_params"]

@@ -203,3 +203,14 @@ def test_the_table_sorts_and_filters(make_classification: Make, tmp_path: Path) 
     assert seen["ascending"] == seen["params"][::-1]
     failed = sum(t.status == "failed" for t in data.trials)
     assert failed > 0 and seen["statuses"] == ["failed"] * failed
+
+
+def test_the_finalists_are_named(make_classification: Make) -> None:
+    data = make_classification(5)
+    left = [
+        {"trial": 3, "params": 9000, "validation_score": 0.99},
+        {"trial": 1, "params": 8500, "validation_score": None},
+    ]
+    text = compose(replace(data, result=dict(data.result) | {"finalists": left}))
+    assert "trial 3 with 9,000 parameters (0.9900), trial 1 with 8,500 parameters." in text
+    assert "largest width" in text and "largest width" not in compose(data)

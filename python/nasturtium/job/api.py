@@ -18,8 +18,7 @@ from nasturtium.job.functional import Found, search_function
 from nasturtium.job.outcome import Run
 from nasturtium.job.progress import Progress, Silent
 from nasturtium.job.result import result_of
-from nasturtium.job.run import RANDOM, Job
-from nasturtium.job.select import best_trial
+from nasturtium.job.run import Job
 from nasturtium.rng import derive
 from nasturtium.spaces import Architecture, Space
 
@@ -145,15 +144,13 @@ def run_search(
 
 def complete(job: Job, temporary: Any = None) -> Run:
     """Work through all phases of a job."""
-    found_trial = job.search()
-    rival_trial = best_trial(job.trials(RANDOM))
-    found = job.final_form(found_trial)
-    contestants = job.train(found_trial, rival_trial)
+    found, rivals = job.search()
+    contestants = job.train(found[0], next(iter(rivals), None))
     process = finish.converter(job)
     tested = finish.test(job, finish.predictors(job, contestants))
-    exports = finish.export(job, found, process)
+    exports = finish.export(job, found[0].arch, process)
     latencies = finish.latency(job)
-    result = result_of(job, found_trial, contestants, tested, exports, latencies)
+    result = result_of(job, found, contestants, tested, exports, latencies)
     finish.write_result(job, result)
     return Run(job.folder, result, job.arrays, contestants["found"], temporary)
 

@@ -132,20 +132,15 @@ class FinalEvaluator:
 
 
 class Listed:
-    """The optimizer that proposes a given list of networks in order and learns nothing."""
+    """The optimizer that makes given proposals in order and learns nothing."""
 
-    def __init__(self, contestants: Sequence[Contestant]) -> None:
-        self.space = Space("contestants", [Choice("network", tuple(c.name for c in contestants))])
-        self._left = [
-            Proposal(
-                self.space.architecture(np.array([i], dtype=np.uint8)), {"epochs": c.epochs}, c.kind
-            )
-            for i, c in enumerate(contestants)
-        ]
+    def __init__(self, space: Space, proposals: Sequence[Proposal]) -> None:
+        self.space = space
+        self._proposals = list(proposals)
         self._asked = 0
 
     def ask(self, n: int = 1) -> list[Proposal]:
-        given = self._left[self._asked : self._asked + n]
+        given = self._proposals[self._asked : self._asked + n]
         self._asked += len(given)
         return given
 
@@ -157,6 +152,19 @@ class Listed:
 
     def load(self, state: Mapping[str, Any]) -> None:
         self._asked = int(state["asked"])
+
+
+def contest(contestants: Sequence[Contestant]) -> Listed:
+    """Proposes the contestants in their order, in a space that has nothing but them."""
+    space = Space("contestants", [Choice("network", tuple(c.name for c in contestants))])
+    archs = [space.architecture(np.array([i], dtype=np.uint8)) for i in range(len(contestants))]
+    return Listed(
+        space,
+        [
+            Proposal(arch, {"epochs": c.epochs}, c.kind)
+            for arch, c in zip(archs, contestants, strict=True)
+        ],
+    )
 
 
 def weights_path(folder: Path, name: str) -> Path:

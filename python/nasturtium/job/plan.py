@@ -22,6 +22,7 @@ from nasturtium.errors import UserError
 from nasturtium.evaluators.latency_model import LatencyModel
 from nasturtium.evaluators.recipe import Recipe
 from nasturtium.job.config import SearchConfig
+from nasturtium.job.finalists import MOST
 from nasturtium.job.prepare import SAMPLED, Task
 from nasturtium.networks import Net, cost
 from nasturtium.rng import derive
@@ -31,9 +32,10 @@ ETA = {"epochs": 3, "ms": 4}  # how much more thorough a rung is than the one be
 RUNGS = 3  # at most
 LEAST_ENTRIES = {3: 40, 2: 10}  # architectures at the lowest of so many rungs, or there are fewer
 CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
-LEAST_STEPS = 120  # training steps of a typical network at the lowest rung: fewer tell little
+LEAST_STEPS = 160  # training steps of a typical network at the lowest rung: fewer tell little
 FINAL_EPOCHS = (15, 160)  # epochs: what the final training must be able to do, and does at most
-TOP_EPOCHS = 12  # epochs that the highest rung must be able to do: fewer do not compare designs
+NARROWER = 2.0  # a search's networks take so much less for a step than the final training affords
+FINALIST_SHARE = 0.35  # of a search's time, for training its best at their largest
 BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 HAND_SHARE = 0.55  # of that, for each hand-designed network: two are trained side by side
 BOOSTING_SHARE = 0.35  # of that
@@ -53,8 +55,9 @@ class Plan:
 
     `fidelities` are the rungs, in `epochs` or in `ms` of training; `max_step_ms` keeps out networks
     that could not be trained to the end in the time, as `step_model` (a `LatencyModel` of training
-    steps) predicts it. `search_step_ms` is the same for the search, where what is found is trained
-    at a larger scale in the end. `after_seconds` is what comes after the final training.
+    steps) predicts it. `search_step_ms` is the same for the search, and `finalist_ms` the training
+    of each of its best at their largest, where what is found is trained at a larger scale in the
+    end. `after_seconds` is what comes after the final training.
     """
 
     fidelities: tuple[Mapping[str, int], ...]
@@ -66,6 +69,7 @@ class Plan:
     final_epochs: int
     max_step_ms: float | None
     search_step_ms: float | None
+    finalist_ms: int | None
     step_model: Mapping[str, Any] | None
     batch_size: int
 
@@ -121,6 +125,7 @@ def plan_trials(config: SearchConfig, task: Task, recipe: Recipe) -> Plan:
         final_epochs=min(top, 2 * rungs[-1]),
         max_step_ms=None,
         search_step_ms=None,
+        finalist_ms=None,
         step_model=None,
         batch_size=recipe.batch_size,
     )
@@ -160,17 +165,20 @@ def plan_time(
     free = max(left - after - (0.0 if full else hand), 5.0)
     search = SEARCH_SHARE[config.baselines] * free
     final = free - search * (2 if full else 1)
+    scaled = task.space.scale is not None
+    finalists = FINALIST_SHARE * search if scaled else 0.0
     final_rows = len(task.parts.train) + len(task.parts.validation)
     draft = Plan(
         fidelities=(),
-        search_seconds=search,
-        random_seconds=search if full else None,
+        search_seconds=search - finalists,
+        random_seconds=search - finalists if full else None,
         final_seconds=final,
         after_seconds=after,
         baseline_seconds=baseline,
         final_epochs=config.max_epochs or FINAL_EPOCHS[1],
         max_step_ms=None,
         search_step_ms=None,
+        finalist_ms=None,
         step_model=model.to_json(),
         batch_size=recipe.batch_size,
     )
@@ -178,14 +186,17 @@ def plan_time(
     # Networks that cannot be trained to the end are left out, but never all of them.
     affordable = 1e3 * final / (FINAL_EPOCHS[0] * draft.steps(final_rows))
     limit = max(affordable, float(np.quantile(steps, 0.2)))
-    typical = float(np.median(steps[steps <= limit]))
-    fidelities = _rungs_of_time(1e3 * search * max(1, config.workers), LEAST_STEPS * typical)
-    narrow = limit
-    if task.space.scale is not None:
-        trainable = fidelities[-1]["ms"] / (TOP_EPOCHS * draft.steps(len(task.parts.train)))
-        narrow = min(limit, max(trainable, float(np.quantile(steps, 0.2))))
+    narrow = max(limit / NARROWER, float(np.quantile(steps, 0.2))) if scaled else limit
+    typical = float(np.median(steps[steps <= narrow]))
+    workers = max(1, config.workers)
+    fidelities = _rungs_of_time(1e3 * (search - finalists) * workers, LEAST_STEPS * typical)
+    at_once = min(workers, MOST) / MOST
     return dataclasses.replace(
-        draft, fidelities=fidelities, max_step_ms=limit, search_step_ms=narrow
+        draft,
+        fidelities=fidelities,
+        max_step_ms=limit,
+        search_step_ms=narrow,
+        finalist_ms=round(1e3 * at_once * finalists) if scaled else None,
     )
 
 

@@ -11,7 +11,7 @@ from nasturtium.data import Schema, Statistics
 from nasturtium.errors import StudyError, UserError
 from nasturtium.evaluators import Recipe
 from nasturtium.export import weights, write
-from nasturtium.job.finals import Contestant, FinalEvaluator, Listed, weights_path
+from nasturtium.job.finals import Contestant, FinalEvaluator, contest, weights_path
 from nasturtium.job.folder import RECORD, RESULT
 from nasturtium.job.run import SEARCH, pick_device
 from nasturtium.job.tensors import Arrays
@@ -83,7 +83,7 @@ def _train(
     space = registry.create(result["space"], "space")
     network = for_space(space.name)(space.parse(record.arch), arrays.net_input, arrays.outputs)
     contestant = Contestant(name, "found", name, network, int(result["epochs"]))
-    proposal = Listed([contestant]).ask()[0]
+    proposal = contest([contestant]).ask()[0]
     evaluator = FinalEvaluator(
         arrays=arrays,
         contestants={name: contestant},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import numpy.typing as npt
 
 from nasturtium import machine
+from nasturtium.job.finalists import Finalist
 from nasturtium.job.finals import Contestant
 from nasturtium.job.run import FINAL, RANDOM, SEARCH, Job
 from nasturtium.job.score import Predictions, compare, metric_value, test_scores, verdict
@@ -16,7 +18,6 @@ from nasturtium.networks import cost
 from nasturtium.report.data import fidelity_text, net_to_json
 from nasturtium.report.verdict import handicap
 from nasturtium.rng import derive
-from nasturtium.study import TrialRecord
 from nasturtium.version import version
 
 RANDOM_LEAST = 3  # random trials at one fidelity from which random search is estimated
@@ -24,7 +25,7 @@ RANDOM_LEAST = 3  # random trials at one fidelity from which random search is es
 
 def result_of(
     job: Job,
-    found_trial: TrialRecord,
+    finalists: Sequence[Finalist],
     contestants: dict[str, Contestant],
     tested: tuple[npt.NDArray[Any], dict[str, Predictions]],
     exports: dict[str, Any],
@@ -32,8 +33,8 @@ def result_of(
 ) -> dict[str, Any]:
     """The content of result.json; its keys are documented in the README."""
     task, config = job.task, job.config
-    found = job.final_form(found_trial)
-    spent = task.cost(found)
+    found = finalists[0]
+    spent = task.cost(found.arch)
     y, predictions = tested
     seed = derive(config.seed, "bootstrap")
     result: dict[str, Any] = {
@@ -44,12 +45,12 @@ def result_of(
         "method": config.method,
         "seed": config.seed,
         "metric": task.metric,
-        "architecture": str(found),
-        "trial": found_trial.number,
-        "searched_as": found_trial.arch,
+        "architecture": str(found.arch),
+        "trial": found.trial.number,
+        "finalists": [_finalist(job, f) for f in finalists] if job.plan.finalist_ms else [],
         "params": spent.params,
         "macs": spent.macs,
-        "validation_score": found_trial.score,
+        "validation_score": found.score,
         "epochs": contestants["found"].epochs,
         "baselines": [],
     }
@@ -62,11 +63,11 @@ def result_of(
             if name != "found"
         ]
     if config.baselines == "quick":
-        result["baselines"] += _estimated_random(job, found_trial)
+        result["baselines"] += _estimated_random(job)
     result |= {
         "latency_ms": latencies,
         "exports": exports,
-        "network": net_to_json(task.lower(found)),
+        "network": net_to_json(task.lower(found.arch)),
         "trials": _counts(job),
         "limits": {
             "max_params": task.max_params,
@@ -116,7 +117,7 @@ def _baseline(
     return entry
 
 
-def _estimated_random(job: Job, found: TrialRecord) -> list[dict[str, Any]]:
+def _estimated_random(job: Job) -> list[dict[str, Any]]:
     """What random search would have found at the cost of the search, by validation score.
 
     The expected best of as many draws as that pays for, from the run's own random trials at
@@ -154,6 +155,16 @@ def _estimated_random(job: Job, found: TrialRecord) -> list[dict[str, Any]]:
             + (", which its zero-cost proxy had chosen: plain draws do worse." if chosen else "."),
         }
     ]
+
+
+def _finalist(job: Job, finalist: Finalist) -> dict[str, Any]:
+    return {
+        "trial": finalist.trial.number,
+        "searched_as": finalist.trial.arch,
+        "architecture": str(finalist.arch),
+        "params": job.task.cost(finalist.arch).params,
+        "validation_score": finalist.score,
+    }
 
 
 def _data(job: Job) -> dict[str, Any]:

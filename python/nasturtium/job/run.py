@@ -18,10 +18,11 @@ from nasturtium.evaluators.recipe import Recipe
 from nasturtium.job import plan as planning
 from nasturtium.job.clock import Clock
 from nasturtium.job.config import SearchConfig
-from nasturtium.job.finals import Contestant, FinalEvaluator, Listed
-from nasturtium.job.prepare import Limited, Task, largest, starts
+from nasturtium.job.finalists import Finalist, finalists, judged, proposals
+from nasturtium.job.finals import Contestant, FinalEvaluator, Listed, contest
+from nasturtium.job.prepare import Limited, Task, starts
 from nasturtium.job.progress import Progress, TrialSeen
-from nasturtium.job.select import best_trial, budget_of, spent_on
+from nasturtium.job.select import best_trial, budget_of, ranked, spent_on
 from nasturtium.job.tensors import Arrays, training_evaluator
 from nasturtium.report.data import fidelity_text
 from nasturtium.rng import derive
@@ -31,6 +32,7 @@ from nasturtium.study import RunEvent, Store, Study, TrialRecord
 
 if TYPE_CHECKING:
     from nasturtium.evaluators.latency_model import LatencyModel
+    from nasturtium.evaluators.training import TrainingEvaluator
 
 Over = Callable[[float], bool]
 T = TypeVar("T")
@@ -68,28 +70,45 @@ class Job:
         self.plan = self._plan()
         self.arrays = Arrays.save(task, folder / "work")
 
-    def search(self) -> TrialRecord:
-        """Phase 1: the search, and random search at equal cost; returns the found trial."""
+    def search(self) -> tuple[list[Finalist], list[Finalist]]:
+        """Phase 1: the search, and random search at equal cost; who is left of each, best first."""
         planned = self.plan
         with self.phase("search", planned.search_seconds) as over:
             self._study(SEARCH, self.config.method, over, self.config.trials)
-        found = best_trial(self.trials(SEARCH))
-        if found is None:
+        found = self._finalists(SEARCH)
+        if not found:
             detail = next((t.detail for t in self.trials(SEARCH) if t.detail), "none was finished")
             raise StudyError(f"no trial of the search succeeded: {detail.strip().splitlines()[-1]}")
-        if self.config.baselines == "full":
-            with self.phase("random search", planned.random_seconds) as over:
-                self._study(RANDOM, "random_search", over, self._equal_trials())
-        return found
+        if self.config.baselines != "full":
+            return found, []
+        with self.phase("random search", planned.random_seconds) as over:
+            self._study(RANDOM, "random_search", over, self._equal_trials())
+        return found, self._finalists(RANDOM)
 
-    def train(
-        self, found_trial: TrialRecord, rival_trial: TrialRecord | None
-    ) -> dict[str, Contestant]:
+    def _finalists(self, name: str) -> list[Finalist]:
+        """The best of the search of that name, best first; with a clock those of a last round."""
+        trials, space = ranked(self.trials(name)), self.task.space
+        ms = self.plan.finalist_ms
+        if ms is None or not trials:
+            return [Finalist(t, space.parse(t.arch), t.score) for t in trials[:1]]
+        limits = self.limited.limits(self.config, plan=self.plan, final=True)
+        chosen = finalists(trials, space, limits)
+        label = f"{name}_finalists"
+        with self.phase(label.replace("_", " "), 1e-3 * ms):
+            listed = Listed(space, proposals(chosen, ms))
+            study = Study(self._open(label), listed, seed=derive(self.config.seed, label))
+            study.run(
+                self._training(),
+                workers=min(self.config.workers, len(chosen)),
+                trials=len(chosen),
+                on_event=self._listener(label, study, len(chosen)),
+            )
+        return judged(chosen, study.trials())
+
+    def train(self, found: Finalist, rival: Finalist | None) -> dict[str, Contestant]:
         """Phase 2: train the found network and its rivals to the end; returns who finished."""
-        found = self.final_form(found_trial)
-        rival = None if rival_trial is None else self.final_form(rival_trial)
-        epochs = self._once("final_epochs", lambda: self._final_epochs(found_trial, found))
-        contestants = self._contestants(found, rival, epochs)
+        epochs = self._once("final_epochs", lambda: self._final_epochs(found))
+        contestants = self._contestants(found.arch, None if rival is None else rival.arch, epochs)
         with self.phase("final training", self.plan.final_seconds):
             study = self._finals(contestants)
         done = {
@@ -104,7 +123,7 @@ class Job:
 
     def _finals(self, contestants: Sequence[Contestant]) -> Study:
         """Train contestants in their order; with a clock, a found one that is last is alone."""
-        study = Study(self._open(FINAL), Listed(contestants), seed=derive(self.config.seed, FINAL))
+        study = Study(self._open(FINAL), contest(contestants), seed=derive(self.config.seed, FINAL))
         last = len(contestants)
         alone = self.config.time is not None and contestants[-1].name == "found"
         if alone and last > 1:
@@ -149,19 +168,6 @@ class Job:
             return []
         with Store.open(self.store.path, study) as store:
             return store.trials()
-
-    def final_form(self, trial: TrialRecord) -> Architecture:
-        """What is trained to the end for a trial.
-
-        With a clock that is its architecture at the largest scale within the limits: a search
-        compares at a scale that its short trainings can tell apart (Zoph et al., CVPR 2018, and
-        Liu et al., ICLR 2019, train what they found with more channels as well).
-        """
-        arch = self.task.space.parse(trial.arch)
-        if self.plan.final_seconds is None:
-            return arch
-        limits = self.limited.limits(self.config, plan=self.plan, final=True)
-        return largest(self.task.space, arch, limits) or arch
 
     @contextmanager
     def phase(self, name: str, seconds: float | None = None) -> Iterator[Over | None]:
@@ -226,13 +232,16 @@ class Job:
         if ends(overhang):
             return
         study.run(
-            training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device),
+            self._training(),
             workers=self.config.workers,
             trials=trials,
             until=None if over is None else lambda: ends(-overhang),
             closing=None if over is None else lambda: ends(overhang),
             on_event=self._listener(name, study, trials),
         )
+
+    def _training(self) -> TrainingEvaluator:
+        return training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device)
 
     def _open(self, name: str) -> Store:
         if name in Store.studies(self.store.path):
@@ -288,14 +297,15 @@ class Job:
             return None
         return max(left - MARGIN - self.plan.after_seconds, 0.5 * planned)
 
-    def _final_epochs(self, trial: TrialRecord, found: Architecture) -> int:
+    def _final_epochs(self, found: Finalist) -> int:
         """How long the final training is, from what the found trial took."""
+        trial = found.trial
         rows = len(self.task.parts.train) + len(self.task.parts.validation)
         each = trial.seconds / trial.values["epochs"] * rows / len(self.task.parts.train)
         pace = self.plan.pace()
         if pace is not None:
             tried = self.task.space.parse(trial.arch)
-            each *= pace.predict(self.task.lower(found)) / pace.predict(self.task.lower(tried))
+            each *= pace.predict(self.task.lower(found.arch)) / pace.predict(self.task.lower(tried))
         return self.plan.epochs_within(max(each, 1e-6))
 
     def _contestants(

@@ -20,16 +20,17 @@ def spent_on(trial: TrialRecord) -> float:
     return budget_of(trial.fidelity)
 
 
-def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
-    """The best score among the trials of the highest fidelity that has any; None without trials."""
+def ranked(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that have a score, best first: by fidelity, then by score, then the earlier."""
     sound = [
         t for t in trials if t.status == "ok" and t.score is not None and math.isfinite(t.score)
     ]
-    if not sound:
-        return None
-    top = max(budget_of(t.fidelity) for t in sound)
-    at_top = [t for t in sound if budget_of(t.fidelity) == top]
-    return max(at_top, key=lambda t: (t.score or 0.0, -t.number))
+    return sorted(sound, key=lambda t: (-budget_of(t.fidelity), -(t.score or 0.0), t.number))
+
+
+def best_trial(trials: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The best score among the trials of the highest fidelity that has any; None without trials."""
+    return next(iter(ranked(trials)), None)
 
 
 def expected_best(scores: Sequence[float], draws: float) -> float:

@@ -118,7 +118,7 @@ def tradeoff(data: ReportData, name: str, cost: Callable[[TrialRow], float | Non
     groups = (
         ("random search", "s1", "square", [e for e in usable if e[0].study == RANDOM_SEARCH]),
         ("search", "s0", "circle", [e for e in usable if e[0].study == SEARCH]),
-        ("the found network", "s3", "ring", [e for e in usable if is_found(data, e[0])][:1]),
+        ("the found network", "s3", "ring", [e for e in usable if _is_found(data, e[0])][:1]),
     )
     marks: list[Mark] = [_front(usable)] if usable else []
     keys = [Key("s2", "line", "Pareto front")] if usable else []
@@ -150,8 +150,7 @@ def _front(usable: Sequence[tuple[TrialRow, float, float]]) -> Line:
     return Line(x, y, "s2", "Pareto front", step=True)
 
 
-def is_found(data: ReportData, trial: TrialRow) -> bool:
-    """Whether the found network comes from that trial."""
+def _is_found(data: ReportData, trial: TrialRow) -> bool:
     return trial.study == SEARCH and trial.number == data.get("trial")
 
 
@@ -163,12 +162,12 @@ def _title(trial: TrialRow, cost: float, name: str) -> str:
 def learning_curves(data: ReportData) -> Figure:
     """Validation score after each epoch, the found network's trial above all others."""
     own = [t for t in data.trials if t.study == SEARCH and len(t.curve) > 1]
-    best_first = sorted(own, key=lambda t: (is_found(data, t), len(t.curve)), reverse=True)
+    best_first = sorted(own, key=lambda t: (_is_found(data, t), len(t.curve)), reverse=True)
     drawn = _some(best_first, _CURVES)
     marks: list[Mark] = [
         Line(range(1, len(t.curve) + 1), t.curve, "s0 thin", f"trial {t.number}") for t in drawn
     ]
-    found = next((t for t in best_first if is_found(data, t)), None)
+    found = next((t for t in best_first if _is_found(data, t)), None)
     if found is not None:
         marks.append(
             Line(range(1, len(found.curve) + 1), found.curve, "s3", f"trial {found.number}")

@@ -30,7 +30,6 @@ from nasturtium.report.drawing import draw
 from nasturtium.report.figures import (
     Figure,
     anytime,
-    is_found,
     learning_curves,
     time_bar,
     tradeoff,
@@ -87,7 +86,7 @@ def compose(data: ReportData) -> str:
         counted=summary(found.comparisons),
         facts=facts(data),
         network=_network(data),
-        scaled=_scaled(data),
+        finalists=_finalists(data),
         results=results,
         intervals=intervals,
         search=_search_figures(data),
@@ -126,16 +125,20 @@ def _resource(name: str) -> str:
     return files("nasturtium.report").joinpath(name).read_text(encoding="utf-8")
 
 
-def _scaled(data: ReportData) -> str | None:
-    """That the found network is larger, or smaller, than the trial it comes from; or None."""
-    tried = data.get("searched_as")
-    if tried is None or tried == data.get("architecture"):
+def _finalists(data: ReportData) -> str | None:
+    """Who was left in the end, in words; None where there was no last round."""
+    left = data.get("finalists") or ()
+    said = [
+        f"trial {f['trial']} with {f['params']:,.0f} parameters"
+        + ("" if f["validation_score"] is None else f" ({f['validation_score']:.4f})")
+        for f in left
+    ]
+    if not said:
         return None
-    trial = next((t for t in data.trials if is_found(data, t)), None)
-    size = "" if trial is None or trial.params is None else f" with {trial.params:,.0f} parameters"
     return (
-        f"The search tried this network at another width, as trial {data.get('trial')}{size}; "
-        "its final training is longer, and was given the widest that its time and the limits allow."
+        "The search compares at a width that short trainings can judge. Its best were then trained "
+        "at the largest width that the time and the limits allow: " + ", ".join(said) + ". The "
+        "first of them is the found network."
     )
 
 

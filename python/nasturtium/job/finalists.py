@@ -1,0 +1,61 @@
+"""The last choice of a search: its best few, each at the scale of the final training.
+
+A search with a clock compares at a scale that its short trainings can tell apart; the final
+training is longer and affords more. The best trials are therefore made as large as the limits
+allow and trained once more, longer, and the best of them is what the search has found. (Zoph et
+al., CVPR 2018, and Liu et al., ICLR 2019, train what they found with more channels as well; the
+second compares its finalists anew before that.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from nasturtium.job.prepare import largest
+from nasturtium.search import Limits, Proposal
+from nasturtium.spaces import Architecture, Space
+from nasturtium.study import TrialRecord
+
+MOST = 2  # finalists
+
+
+@dataclasses.dataclass(frozen=True)
+class Finalist:
+    """A trial of a search and the architecture that is trained to the end for it.
+
+    `score` is the validation score of the longest training: of `arch` where there was one, else of
+    the trial.
+    """
+
+    trial: TrialRecord
+    arch: Architecture
+    score: float | None
+
+
+def finalists(trials: Sequence[TrialRecord], space: Space, limits: Limits) -> list[Finalist]:
+    """The best of `trials`, ranked best first, whose largest versions differ."""
+    chosen: list[Finalist] = []
+    for trial in trials:
+        arch = space.parse(trial.arch)
+        arch = largest(space, arch, limits) or arch
+        if all(arch != other.arch for other in chosen):
+            chosen.append(Finalist(trial, arch, trial.score))
+    return chosen[:MOST]
+
+
+def proposals(chosen: Sequence[Finalist], ms: int) -> list[Proposal]:
+    """What is evaluated: each finalist for `ms` of training."""
+    return [
+        Proposal(f.arch, {"ms": ms}, f"the largest version of {f.trial.number}", f.trial.number)
+        for f in chosen
+    ]
+
+
+def judged(chosen: Sequence[Finalist], trials: Sequence[TrialRecord]) -> list[Finalist]:
+    """The finalists best first, those whose training failed last; `trials` in their order."""
+    scored = [
+        dataclasses.replace(f, score=t.score if t.status == "ok" else None)
+        for f, t in zip(chosen, trials, strict=True)
+    ]
+    return sorted(scored, key=lambda f: (f.score is None, -(f.score or 0.0)))
