@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/nasturtium search digits --time 3m --baselines full --out runs/digits --overwrite
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q -n auto --dist loadfile
+	$(BIN)/python -m pytest -q
 
 # The build's own tools live in the environment too: a changed C++ file then costs one compilation.
 $(VENV)/.tools: constraints.txt

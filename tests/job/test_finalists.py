@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,14 @@ def test_the_best_whose_largest_versions_differ(tmp_path: Path) -> None:
         (0, {"width": 16, "kind": "a"}),
         (2, {"width": 16, "kind": "b"}),
     ]
+    # The first known design is one of them, and the last makes room for it.
+    kinds = {t.number: t for t in trials}
+    design = [dataclasses.replace(kinds[n], origin="known design") for n in (3,)]
+    late = [kinds[0], kinds[1], kinds[2], *design]
+    assert [f.trial.number for f in finalists(late, space(), limited(16))] == [0, 3]
+    # It may have become a better trial of another width.
+    early = [kinds[0], dataclasses.replace(kinds[1], origin="known design"), kinds[2]]
+    assert [f.trial.number for f in finalists(early, space(), limited(16))] == [0, 2]
     # Where the limits allow no version at all, what was tried stays.
     assert finalists(trials, space(), limited(4))[0].arch.values["width"] == 8
 

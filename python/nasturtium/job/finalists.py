@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from nasturtium.job.prepare import largest
-from nasturtium.search import Limits, Proposal
+from nasturtium.search import KNOWN, Limits, Proposal
 from nasturtium.spaces import Architecture, Space
 from nasturtium.study import TrialRecord
 
@@ -34,14 +34,27 @@ class Finalist:
 
 
 def finalists(trials: Sequence[TrialRecord], space: Space, limits: Limits) -> list[Finalist]:
-    """The best of `trials`, ranked best first, whose largest versions differ."""
-    chosen: list[Finalist] = []
+    """The best of `trials`, ranked best first, whose largest versions differ.
+
+    The first known design of the space is always one of them: a short training is too uncertain to
+    lose what is known to be good, and what is new has to beat it.
+    """
+    distinct: list[Finalist] = []
+    known: list[tuple[int, Architecture]] = []
     for trial in trials:
         arch = space.parse(trial.arch)
         arch = largest(space, arch, limits) or arch
-        if all(arch != other.arch for other in chosen):
-            chosen.append(Finalist(trial, arch, trial.score))
-    return chosen[:MOST]
+        if all(arch != other.arch for other in distinct):
+            distinct.append(Finalist(trial, arch, trial.score))
+        if trial.origin == KNOWN:
+            known.append((trial.number, arch))
+    chosen = distinct[:MOST]
+    if known:
+        _, design = min(known, key=lambda pair: pair[0])
+        incumbent = next(f for f in distinct if f.arch == design)
+        if incumbent not in chosen:
+            chosen[-1] = incumbent
+    return chosen
 
 
 def proposals(chosen: Sequence[Finalist], ms: int) -> list[Proposal]:

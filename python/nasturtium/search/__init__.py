@@ -15,10 +15,11 @@ from nasturtium.search.history import Draft, History, Trial
 from nasturtium.search.limits import Limit, Limits
 from nasturtium.search.methods import halving_evolution, random_search, regularized_evolution
 from nasturtium.search.plan import Plan
-from nasturtium.search.proposers import Ageing, Halving, Random
+from nasturtium.search.proposers import KNOWN, Ageing, Halving, Random
 from nasturtium.search.sampling import Fresh, Mutation, RandomCodes
 
 __all__ = [
+    "KNOWN",
     "Ageing",
     "Composition",
     "CurveStop",

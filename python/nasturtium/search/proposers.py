@@ -16,9 +16,10 @@ from nasturtium.search.history import WORST, Draft, History, Trial
 from nasturtium.search.plan import core_part
 from nasturtium.search.sampling import MUTANTS, Fresh, Mutation
 
-__all__ = ["Ageing", "Halving", "Random", "Rank", "by_rung", "by_score"]
+__all__ = ["KNOWN", "Ageing", "Halving", "Random", "Rank", "by_rung", "by_score"]
 
 Rank = tuple[float, ...]
+KNOWN = "known design"  # the origin of a start
 
 
 def by_score(trial: Trial) -> Rank:
@@ -50,7 +51,7 @@ class Random:
             code = self.starts[self.started]
             self.started += 1
             if (key := self.fresh.offered(code)) is not None:
-                return Draft(code, key, self.rung, "known design")
+                return Draft(code, key, self.rung, KNOWN)
         code, key = self.fresh.random()
         return Draft(code, key, self.rung, self.fresh.origin)
 
