@@ -39,22 +39,22 @@ def finalists(trials: Sequence[TrialRecord], space: Space, limits: Limits) -> li
     The first known design of the space is always one of them: a short training is too uncertain to
     lose what is known to be good, and what is new has to beat it.
     """
-    distinct: list[Finalist] = []
-    known: list[tuple[int, Architecture]] = []
+    families: dict[bytes, TrialRecord] = {}  # by the version that no limit makes smaller
+    known: list[tuple[int, bytes]] = []
     for trial in trials:
-        arch = space.parse(trial.arch)
-        arch = largest(space, arch, limits) or arch
-        if all(arch != other.arch for other in distinct):
-            distinct.append(Finalist(trial, arch, trial.score))
+        family = space.scaled(space.parse(trial.arch).code)[0].tobytes()
+        families.setdefault(family, trial)
         if trial.origin == KNOWN:
-            known.append((trial.number, arch))
-    chosen = distinct[:MOST]
-    if known:
-        _, design = min(known, key=lambda pair: pair[0])
-        incumbent = next(f for f in distinct if f.arch == design)
-        if incumbent not in chosen:
-            chosen[-1] = incumbent
-    return chosen
+            known.append((trial.number, family))
+    chosen = list(families)[:MOST]
+    if known and (incumbent := min(known)[1]) not in chosen:
+        chosen[-1] = incumbent
+    return [_at_its_largest(families[family], space, limits) for family in chosen]
+
+
+def _at_its_largest(trial: TrialRecord, space: Space, limits: Limits) -> Finalist:
+    arch = space.parse(trial.arch)
+    return Finalist(trial, largest(space, arch, limits) or arch, trial.score)
 
 
 def proposals(chosen: Sequence[Finalist], ms: int) -> list[Proposal]:
