@@ -8,6 +8,8 @@ from nasturtium.spaces.declare import (
     at_most,
     connected,
     forbid,
+    live_at_least,
+    live_at_most,
 )
 from nasturtium.spaces.distinct import Classes, classes, merge_classes
 from nasturtium.spaces.image_cell import image_cell
@@ -28,6 +30,8 @@ __all__ = [
     "connected",
     "forbid",
     "image_cell",
+    "live_at_least",
+    "live_at_most",
     "load_codes",
     "load_space_text",
     "merge_classes",
