@@ -13,6 +13,7 @@ from nasturtium.spaces.declare import (
 )
 from nasturtium.spaces.distinct import Classes, classes, merge_classes
 from nasturtium.spaces.image_cell import image_cell
+from nasturtium.spaces.nb101_space import nb101_space
 from nasturtium.spaces.nb201 import nb201
 from nasturtium.spaces.residual_mlp import residual_mlp
 from nasturtium.spaces.space import Space
@@ -35,6 +36,7 @@ __all__ = [
     "load_codes",
     "load_space_text",
     "merge_classes",
+    "nb101_space",
     "nb201",
     "residual_mlp",
     "save_codes",
