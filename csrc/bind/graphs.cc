@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common.hpp"
+#include "graphs.hpp"
 #include "nasturtium/edit_distance.hpp"
 #include "nasturtium/graph_batch.hpp"
 #include "nasturtium/graph_moves.hpp"
@@ -57,24 +58,6 @@ BatchArrays arrays_of(const py::tuple& batch) {
     arrays.edge_labels = py::reinterpret_borrow<Words>(batch[3]);
   }
   return arrays;
-}
-
-template <typename To, typename From>
-Array<To> column_of(const std::vector<From>& values) {
-  Array<To> out(static_cast<py::ssize_t>(values.size()));
-  std::copy(values.begin(), values.end(), out.mutable_data());
-  return out;
-}
-
-py::tuple tuple_of(const GraphStore& store) {
-  Words rows({static_cast<py::ssize_t>(store.vertices()), static_cast<py::ssize_t>(store.words())});
-  store.write_rows(store.words(), rows.mutable_data());
-  py::object edge_labels = py::none();
-  if (!store.edge_labels().empty()) {
-    edge_labels = column_of<std::uint64_t>(store.edge_labels());
-  }
-  return py::make_tuple(column_of<std::int64_t>(store.offsets()), rows,
-                        column_of<std::uint64_t>(store.labels()), edge_labels);
 }
 
 void graph_check(const py::tuple& arrays, bool symmetric, unsigned threads) {

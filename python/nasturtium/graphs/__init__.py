@@ -9,6 +9,7 @@ from nasturtium.graphs.canonical import (
     prune,
     reorder,
 )
+from nasturtium.graphs.dags import DagClasses, DagFamily
 from nasturtium.graphs.distance import EditCosts, edit_bounds, edit_distances
 from nasturtium.graphs.moves import NASBOT, NASBOT_STEPS, REAL_2017, VERBS, Limits, mutate
 from nasturtium.graphs.wiring import barabasi_albert, erdos_renyi, watts_strogatz
@@ -19,6 +20,8 @@ __all__ = [
     "NASBOT_STEPS",
     "REAL_2017",
     "VERBS",
+    "DagClasses",
+    "DagFamily",
     "EditCosts",
     "GraphBatch",
     "Limits",

@@ -76,17 +76,23 @@ def count_classes(space: Declared, convention: str, *, rule: bool, limit: int) -
     """Number of classes under a convention of keys that is not `genotype`.
 
     Decisions without any tie to those that the graph mentions are part of the keys, and multiply
-    the classes of the others, which are listed; under a `rule` on strings they are no part.
+    the classes of the others, which are listed; under a `rule` on strings they are no part. The
+    classes of whole cells under `graph` and `function` are generated instead (`orderly`).
 
     Raises:
         SpaceError: as `count_valid`.
     """
     from nasturtium import _core
+    from nasturtium.spaces import orderly
 
     core, rest = split(space, mentioned(space.graph))
     factor = count_genotypes(rest.decisions, rest.constraints)
     if factor == 0:
         return 0
+    if convention in ("graph", "function"):
+        found = orderly.count(core, convention)
+        if found is not None:
+            return factor * found
     _check_limit(space, count_genotypes(core.decisions), limit)
     program, known = _core.Program(core.text), _core.KeyMap()
     for codes in _listed(program):
