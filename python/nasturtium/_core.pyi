@@ -165,6 +165,30 @@ class DagClasses:
 def draw_numbers(
     out: NDArray[np.uint64], size: int, seed: int, stream: int, start: int, threads: int
 ) -> None: ...
+def hierarchy_width(primitives: int, identity: int, levels: Sequence[tuple[int, int]]) -> int: ...
+def hierarchy_trivial(
+    primitives: int, identity: int, levels: Sequence[tuple[int, int]], out: NDArray[np.uint8]
+) -> None: ...
+def hierarchy_relabel(
+    primitives: int,
+    identity: int,
+    levels: Sequence[tuple[int, int]],
+    codes: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+    steps: int,
+    distinct: bool,
+    seed: int,
+    stream: int,
+    start: int,
+    threads: int,
+) -> None: ...
+def hierarchy_flatten(
+    primitives: int,
+    identity: int,
+    levels: Sequence[tuple[int, int]],
+    codes: NDArray[np.uint8],
+    threads: int,
+) -> _Graphs: ...
 def pareto_ranks(points: NDArray[np.float64], out: NDArray[np.int64]) -> None: ...
 def crowding_distance(
     points: NDArray[np.float64], ranks: NDArray[np.int64], out: NDArray[np.float64]

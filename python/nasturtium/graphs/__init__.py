@@ -11,10 +11,12 @@ from nasturtium.graphs.canonical import (
 )
 from nasturtium.graphs.dags import DagClasses, DagFamily
 from nasturtium.graphs.distance import EditCosts, edit_bounds, edit_distances
+from nasturtium.graphs.hierarchy import LIU_2018, Hierarchy
 from nasturtium.graphs.moves import NASBOT, NASBOT_STEPS, REAL_2017, VERBS, Limits, mutate
 from nasturtium.graphs.wiring import barabasi_albert, erdos_renyi, watts_strogatz
 
 __all__ = [
+    "LIU_2018",
     "MAX_VERTICES",
     "NASBOT",
     "NASBOT_STEPS",
@@ -24,6 +26,7 @@ __all__ = [
     "DagFamily",
     "EditCosts",
     "GraphBatch",
+    "Hierarchy",
     "Limits",
     "automorphism_counts",
     "barabasi_albert",
