@@ -136,6 +136,8 @@ def graph_mutate(
     steps: Sequence[float],
     labels: Sequence[int],
     most: tuple[int, int, int, int],
+    sized: Sequence[int],
+    units: tuple[int, int],
     seed: int,
     stream: int,
     start: int,

@@ -12,7 +12,18 @@ from nasturtium.graphs.canonical import (
 from nasturtium.graphs.dags import DagClasses, DagFamily
 from nasturtium.graphs.distance import EditCosts, edit_bounds, edit_distances
 from nasturtium.graphs.hierarchy import LIU_2018, Hierarchy
-from nasturtium.graphs.moves import NASBOT, NASBOT_STEPS, REAL_2017, VERBS, Limits, mutate
+from nasturtium.graphs.moves import (
+    NASBOT,
+    NASBOT_STEPS,
+    NASBOT_UNITS,
+    REAL_2017,
+    UNIT_VERBS,
+    VERBS,
+    Limits,
+    Units,
+    mutate,
+    with_units,
+)
 from nasturtium.graphs.wiring import barabasi_albert, erdos_renyi, watts_strogatz
 
 __all__ = [
@@ -20,7 +31,9 @@ __all__ = [
     "MAX_VERTICES",
     "NASBOT",
     "NASBOT_STEPS",
+    "NASBOT_UNITS",
     "REAL_2017",
+    "UNIT_VERBS",
     "VERBS",
     "DagClasses",
     "DagFamily",
@@ -28,6 +41,7 @@ __all__ = [
     "GraphBatch",
     "Hierarchy",
     "Limits",
+    "Units",
     "automorphism_counts",
     "barabasi_albert",
     "canonical_forms",
@@ -40,4 +54,5 @@ __all__ = [
     "prune",
     "reorder",
     "watts_strogatz",
+    "with_units",
 ]
