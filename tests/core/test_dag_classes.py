@@ -28,6 +28,7 @@ from nasturtium.spaces import (
     Graph,
     OrderlyClasses,
     Space,
+    at_least,
     connected,
     forbid,
     image_cell,
@@ -235,6 +236,8 @@ def whole_cells(draw: st.DrawFn) -> Space:
     if draw(st.booleans()):
         kind = draw(st.sampled_from([live_at_most, live_at_least]))
         limits.append(kind(draw(st.integers(0, 5)), "nodes"))
+    if len(zeros) == 1 and draw(st.booleans()):
+        limits.append(at_least(edges, "none", draw(st.integers(0, len(edges)))))
     return Space("cell", [*edges, *ops], graph, limits)
 
 
@@ -278,6 +281,8 @@ def test_spaces_that_are_no_whole_cells_are_filtered() -> None:
     for space in (
         cell(forbid({"a": "none"})),
         cell(live_at_least(1)),
+        cell(at_least([a, b], "none", 1)),
+        cell(at_least([a, b, c], "conv", 1)),
         cell(live_at_most(1, "edges", "conv")),
         cell(extra=[depth], label=("sum", depth)),
         cell(extra=[depth]),

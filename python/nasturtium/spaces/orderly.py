@@ -4,10 +4,10 @@ It serves spaces whose graph is a whole cell: every pair of nodes has an edge wi
 own, some option of which is a zero; the inner nodes have one label, or decisions of their own with
 equal options; edges into the output, out of the input and between inner nodes each have equal
 options; nothing has a condition; and the constraints are `connected()`, `live_at_most` and, of
-nodes, `live_at_least`, none of them of certain operations. NAS-Bench-101 and NAS-Bench-201 are such
-spaces. All others, and all other conventions, are filtered: `distinct.classes`. (What a cell
-computes is a function of its class, so that `Space.size` filters whole cells by `function` among
-the classes instead of among the codes.)
+nodes, `live_at_least`, none of them of certain operations, and `at_least` so many zeros among all
+edges. NAS-Bench-101 and NAS-Bench-201 are such spaces. All others, and all other conventions, are
+filtered: `distinct.classes`. (What a cell computes is a function of its class, so that `Space.size`
+filters whole cells by `function` among the classes instead of among the codes.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from nasturtium import _core
 from nasturtium.errors import SpaceError
-from nasturtium.spaces.declare import Choice, Connected, Graph, Label, Live, Option
+from nasturtium.spaces.declare import Choice, Connected, Count, Graph, Label, Live, Option
 from nasturtium.spaces.size import Declared, mentioned
 from nasturtium.spaces.space import Codes, Space
 
@@ -249,7 +249,7 @@ def _cell(space: Declared) -> _Cell | None:
         return None
     if mentioned(graph) != names or any(node.label[0] in graph.zero for node in graph.nodes):
         return None
-    limits = _limits(space, len(graph.nodes))
+    limits = _limits(space, len(graph.nodes), edges)
     if limits is None:
         return None
     least, most, most_edges, without_path = limits
@@ -286,6 +286,21 @@ def _edges(graph: Graph) -> dict[tuple[int, int], Choice] | None:
     return found if whole else None
 
 
+def _counts_zeros(
+    constraint: Count, graph: Graph | None, edges: dict[tuple[int, int], Choice]
+) -> bool:
+    """Whether a constraint asks for so many edges that are not there, of all and in one way."""
+    names = {choice.name for choice in edges.values()}
+    return (
+        graph is not None
+        and constraint.kind == "at_least"
+        and constraint.value in graph.zero
+        and len(constraint.names) == len(names)
+        and set(constraint.names) == names
+        and all(len(_zeros(choice, graph.zero)) == 1 for choice in edges.values())
+    )
+
+
 def _operations(graph: Graph) -> tuple[Choice, ...] | None:
     """The decisions on the inner nodes, none where they have one label; None where neither."""
     ends = [graph.nodes[0].label, graph.nodes[-1].label]
@@ -304,12 +319,17 @@ def _operations(graph: Graph) -> tuple[Choice, ...] | None:
     return tuple(found) if len(alike) == 1 else None
 
 
-def _limits(space: Declared, nodes: int) -> tuple[int, int, int, bool] | None:
+def _limits(
+    space: Declared, nodes: int, edges: dict[tuple[int, int], Choice]
+) -> tuple[int, int, int, bool] | None:
     """Least and most vertices, most edges, whether codes without a path are valid too."""
     least, most, most_edges, without_path = 2, nodes, _ANY, True
     for constraint in space.constraints:
         if isinstance(constraint, Connected):
             without_path = False
+        elif isinstance(constraint, Count) and _counts_zeros(constraint, space.graph, edges):
+            # What is dead can be left out, so that it limits what lives.
+            most_edges = min(most_edges, len(edges) - constraint.k)
         elif not isinstance(constraint, Live) or constraint.operations:
             return None
         elif constraint.kind == "live_at_most":
