@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "depthwise/cpu.hpp"
-#include "mixed_op/cpu.hpp"
 #include "mix/cpu.hpp"
+#include "mixed_op/cpu.hpp"
 
 namespace py = pybind11;
 
@@ -125,8 +125,9 @@ std::vector<T*> pointers(const Addresses& addresses) {
   return found;
 }
 
-// The parts of a candidate: weights (two for each convolution).
-int weights_of(int candidate) {
+// Two for each convolution of a candidate.
+int weights_of(int candidate, int stride) {
+  if (candidate == kSkip) return stride == 2 ? 2 : 0;
   if (candidate == kSeparable3 || candidate == kSeparable5) return 4;
   return candidate == kDilated3 || candidate == kDilated5 ? 2 : 0;
 }
@@ -136,6 +137,7 @@ MixedShape checked(std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdiff_t
                    std::size_t weights, bool training, double epsilon) {
   if (batch < 1 || channels < 1 || height < 1 || width < 1)
     throw py::value_error("sizes must be positive");
+  if (stride != 1 && stride != 2) throw py::value_error("stride must be 1 or 2");
   MixedShape shape{batch, channels, height, width, stride, 0, {}, training, epsilon};
   std::size_t wanted = 0;
   bool seen[kCandidates] = {};
@@ -143,11 +145,9 @@ MixedShape checked(std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdiff_t
     if (candidate < 0 || candidate >= kCandidates || seen[candidate])
       throw py::value_error("candidates must be different numbers below 8");
     seen[candidate] = true;
-    wanted += static_cast<std::size_t>(weights_of(candidate));
+    wanted += static_cast<std::size_t>(weights_of(candidate, stride));
     shape.candidates[shape.count++] = candidate;
   }
-  if (stride != 1 && (stride != 2 || seen[kSkip]))
-    throw py::value_error("stride must be 1, or 2 without a skipped input");
   if (weights != wanted) throw py::value_error("these candidates have another number of weights");
   return shape;
 }

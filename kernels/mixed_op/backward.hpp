@@ -23,7 +23,8 @@ struct Backward {
     const Edge& e = f.e;
     for (int i = 0; i < e.plan.stages; ++i) {
       offset[i] = share;
-      share += (e.filter[i].tap_count() + e.s.channels) * e.pixel;
+      const Index inputs = e.filter[i].kernel ? e.s.channels : 2 * e.s.channels;
+      share += (e.filter[i].tap_count() + inputs) * e.pixel;
       if (e.plan.stage[i].second) inner_of[i] = seconds++;
     }
     const Index inner_size = seconds * e.s.batch * e.whole.out_size();
@@ -142,6 +143,18 @@ struct Backward {
     if (shares) taps_backward<L>(g, f.e.filter[i], padded, t.spread, own);
   }
 
+  // All of the skipped input of stride 2; `image` is null where nobody asks for x.
+  void halve(const Scratch& t, int i, Index unit, const float* from, const float* z,
+             float* image) const {
+    const Grid& g = f.e.whole;
+    g.for_chunks([&](Index y, Index rows) {
+      const Index at = y * g.out_row();
+      branch(f.e.plan.stage[i].norm, from + at, z + at, rows * g.out_width, t.chunk);
+      halve_backward<L>(g, f.e.halve, t.source, y, rows, t.chunk, t.middle,
+                        shares ? sums(unit, i).point : nullptr, image);
+    });
+  }
+
   void second_stages(const Scratch& t, Index unit, Index n) const {
     const Edge& e = f.e;
     const Grid& g = e.half;
@@ -180,6 +193,10 @@ struct Backward {
       if (e.plan.stage[i].second) continue;
       if (!any) fill_positive<L>(g, from, t.source);
       any = true;
+      if (!e.filter[i].kernel) {
+        halve(t, i, unit, own, f.z(t, i, n), grad_x ? to : nullptr);
+        continue;
+      }
       stage(t, g, i, unit, e.plan.stage[i].last ? own : inner_image(i + 1, n), f.z(t, i, n),
             t.source);
       if (grad_x) data_backward<L, true>(g, e.filter[i], t.spread, 0, g.height, to);
@@ -197,7 +214,7 @@ struct Backward {
     const Grid& g = e.whole;
     for (int k = 0; k < e.s.count; ++k) {
       const int kind = e.s.candidates[k];
-      if (kind == kSkip)
+      if (kind == kSkip && g.stride == 1)
         for (Index at = 0; at < g.in_size(); at += L)
           Simd<L>::store(to + at, Simd<L>::load(to + at) + alpha[k] * Simd<L>::load(own + at));
       if (kind != kMaxPool && kind != kAveragePool) continue;
@@ -232,6 +249,16 @@ struct Backward {
     for (int i = 0; i < e.plan.stages; ++i) {
       const Index taps = e.filter[i].tap_count(), channels = e.s.channels;
       const float* from = total + offset[i];
+      if (!taps) {
+        for (Index b = 0; b < channels; ++b)
+          for (Index a = 0; a < channels; ++a) {
+            const bool even = b < channels / 2;
+            float* row =
+                even ? to[2 * i] + b * channels : to[2 * i + 1] + (b - channels / 2) * channels;
+            row[a] = from[(even ? a : channels + a) * e.pixel + b];
+          }
+        continue;
+      }
       for (Index c = 0; c < channels; ++c)
         for (Index tap = 0; tap < taps; ++tap) to[2 * i][c * taps + tap] = from[tap * e.pixel + c];
       from += taps * e.pixel;

@@ -3,16 +3,17 @@
 // scratch of one thread.
 
 #include "mixed_op/cpu.hpp"
+#include "mixed_op/halve.hpp"
 #include "mixed_op/pools.hpp"
 
 namespace {
 
 using namespace nasturtium::kernels;
 
-constexpr int kMostStages = 6;
+constexpr int kMostStages = 7;
 constexpr int kMostNorms = 8;
 
-// One ReLU -> depthwise -> pointwise -> normalization.
+// One ReLU -> depthwise -> pointwise -> normalization; of kernel 0 the skipped input of stride 2.
 struct Stage {
   int kernel, dilation, norm, alpha;  // alpha: number of the candidate that it belongs to
   bool second;                        // takes the normalized output of the stage before it
@@ -43,6 +44,9 @@ struct Plan {
         case kDilated5:
           add({s.candidates[k] == kDilated3 ? 3 : 5, 2, norms, k, false, true});
           break;
+        case kSkip:
+          if (s.stride == 2) add({0, 1, norms, k, false, true});
+          break;
         default:
           break;
       }
@@ -53,7 +57,8 @@ struct Plan {
   Index border(bool second) const {
     Index most = 0;
     for (int i = 0; i < stages; ++i) {
-      const Index own = static_cast<Index>(stage[i].dilation) * (stage[i].kernel - 1) / 2;
+      const Index reach = static_cast<Index>(stage[i].dilation) * (stage[i].kernel - 1) / 2;
+      const Index own = stage[i].kernel ? reach : 1;
       if (stage[i].second == second && own > most) most = own;
     }
     return most;
@@ -82,6 +87,7 @@ struct Edge {
   Grid whole, half;  // of stages that read x, and of second stages
   Units units;
   Filter filter[kMostStages];
+  HalveFilter halve;
   float *mean, *inverse;        // [norms][pixel]
   float *mix_mean, *mix_scale;  // [candidates][pixel]
   double* sums;                 // [units][norms][2][pixel]
@@ -100,14 +106,22 @@ struct Edge {
     for (int i = 0; i < plan.stages; ++i) {
       filter[i].kernel = plan.stage[i].kernel;
       filter[i].dilation = plan.stage[i].dilation;
-      filter[i].reserve(arena, s.channels, pixel);
+      if (filter[i].kernel)
+        filter[i].reserve(arena, s.channels, pixel);
+      else
+        HalveFilter::reserve(arena, s.channels, pixel);
     }
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kMostNorms * pixel);
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kCandidates * pixel);
     arena.reserve<double>(units.count * plan.norms * 2 * pixel);
     if (!arena.allocate()) return false;
-    for (int i = 0; i < plan.stages; ++i)
-      filter[i].take(arena, s.channels, pixel, weights[2 * i], weights[2 * i + 1]);
+    for (int i = 0; i < plan.stages; ++i) {
+      const float *one = weights[2 * i], *other = weights[2 * i + 1];
+      if (filter[i].kernel)
+        filter[i].take(arena, s.channels, pixel, one, other);
+      else
+        halve.take(arena, s.channels, pixel, one, other);
+    }
     mean = arena.take<float>(kMostNorms * pixel);
     inverse = arena.take<float>(kMostNorms * pixel);
     mix_mean = arena.take<float>(kCandidates * pixel);
@@ -171,7 +185,7 @@ struct Edge {
 // The working memory of one thread. The borders of both padded images stay zero.
 struct Scratch {
   float *source, *spread;      // padded images, from the first pixel inside the border
-  float *middle, *chunk;       // chunks of output rows
+  float *middle, *chunk;       // two chunks of output rows, and one
   float *pooled[2], *line[2];  // of maxima and averages
   float *spare, *wide_x, *wide_grad, *image;
   float* local;  // what is kept of an image where nobody keeps it longer; or null
@@ -181,27 +195,27 @@ struct Scratch {
   bool allocate(const Edge& e, const Grid& source_grid, const Grid* spread_grid, bool keep_here) {
     const Index chunk_size = e.whole.chunk() > e.half.chunk() ? e.whole.chunk() : e.half.chunk();
     const Index padded[2] = {source_grid.padded, spread_grid ? spread_grid->padded : 0};
-    const Index local_size = keep_here ? e.plan.stages * e.whole.out_size() : 0;
-    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0;
-    const Index sizes[] = {padded[0],
-                           padded[1],
-                           chunk_size,
-                           chunk_size,
-                           chunk_size,
-                           chunk_size,
-                           wide,
-                           wide,
-                           wide,
-                           local_size,
-                           line_floats(e.whole),
-                           line_floats(e.whole),
-                           line_floats(e.whole)};
-    for (const Index size : sizes) arena.reserve<float>(size);
+    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0,
+                line_size = line_floats(e.whole);
+    const struct {
+      float** block;
+      Index size;
+    } parts[] = {{&source, padded[0]},
+                 {&spread, padded[1]},
+                 {&middle, 2 * chunk_size},
+                 {&chunk, chunk_size},
+                 {&pooled[0], chunk_size},
+                 {&pooled[1], chunk_size},
+                 {&line[0], line_size},
+                 {&line[1], line_size},
+                 {&spare, line_size},
+                 {&wide_x, wide},
+                 {&wide_grad, wide},
+                 {&image, wide},
+                 {&local, keep_here ? e.plan.stages * e.whole.out_size() : 0}};
+    for (const auto& part : parts) arena.reserve<float>(part.size);
     if (!arena.allocate()) return false;
-    float** const blocks[] = {&source,    &spread,  &middle,    &chunk, &pooled[0],
-                              &pooled[1], &wide_x,  &wide_grad, &image, &local,
-                              &line[0],   &line[1], &spare};
-    for (int i = 0; i < 13; ++i) *blocks[i] = arena.take<float>(sizes[i]);
+    for (const auto& part : parts) *part.block = arena.take<float>(part.size);
     std::memset(source, 0, static_cast<std::size_t>(padded[0]) * sizeof(float));
     std::memset(spread, 0, static_cast<std::size_t>(padded[1]) * sizeof(float));
     source = source_grid.inside(source);

@@ -41,7 +41,10 @@ struct Forward {
       for (int i = 0; i < e.plan.stages; ++i) {
         if (e.plan.stage[i].second) continue;
         float* to = z(t, i, n) + y * g.out_row();
-        separable_rows<L>(g, e.filter[i], t.source, y, rows, t.middle, to);
+        if (e.filter[i].kernel)
+          separable_rows<L>(g, e.filter[i], t.source, y, rows, t.middle, to);
+        else
+          halve_rows<L>(g, e.halve, t.source, y, rows, t.middle, to);
         count(unit, e.plan.stage[i].norm, to, rows * g.out_width);
       }
       // Pooling again is cheaper than keeping what was pooled.

@@ -27,7 +27,7 @@ class FactorizedReduce(nn.Module):
     """Halves the resolution: two pointwise convolutions of stride 2, one pixel apart.
 
     Args:
-        channels: C, in and out.
+        channels: C, in and out, at least 2.
     """
 
     def __init__(self, channels: int) -> None:
@@ -36,9 +36,10 @@ class FactorizedReduce(nn.Module):
         self.odd = nn.Conv2d(channels, channels - channels // 2, 1, stride=2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[N, C, H, W]`` to ``[N, C, H / 2, W / 2]``; H and W are even."""
+        """``[N, C, H, W]`` to ``[N, C, ceil(H / 2), ceil(W / 2)]``."""
         v = x.relu()
-        return torch.cat([self.even(v), self.odd(v[:, :, 1:, 1:])], 1)
+        shifted = nn.functional.pad(v, (0, 1, 0, 1))[:, :, 1:, 1:]
+        return torch.cat([self.even(v), self.odd(shifted)], 1)
 
 
 class Zero(nn.Module):

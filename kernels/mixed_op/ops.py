@@ -89,7 +89,7 @@ def _outputs(
     n, c = x.shape[:2]
     h, w = edge.output(x.shape[2]), edge.output(x.shape[3])
     out = torch.empty((n, c, h, w), dtype=x.dtype, device=x.device, memory_format=_LAST)
-    kept = x.new_empty((edge.convolutions, n, h, w, padded_channels(c)) if keep else 0)
+    kept = x.new_empty((edge.kept, n, h, w, padded_channels(c)) if keep else 0)
     if not training:
         return out, kept, mean.clone(), variance.clone()
     return out, kept, x.new_empty(edge.norms, c), x.new_empty(edge.norms, c)
@@ -243,8 +243,6 @@ _forward.register_autograd(_gradient, setup_context=_save)
 def _unsupported(
     x: Tensor, alpha: Tensor, weights: Sequence[Tensor], edge: Edge, training: bool
 ) -> str:
-    if not edge.supported:
-        return "no kernel for a skipped input with stride 2"
     if any(t.dtype != x.dtype or t.device != x.device for t in (alpha, *weights)):
         return "input, alpha and weights differ in dtype or device"
     if x.numel() == 0:
@@ -293,10 +291,10 @@ def mixed_operation(
 
     The candidates: ``none`` is zero; ``max_pool_3x3`` and ``avg_pool_3x3`` (which counts no
     padding), each normalized; ``skip_connect`` is x, or with stride 2 two pointwise convolutions of
-    every second pixel of ReLU(x), from the first and from one further down and right, side by side
-    and normalized; ``dil_conv_kxk`` is ReLU, a depthwise convolution of dilation 2, a pointwise
-    one, normalized; ``sep_conv_kxk`` does so twice without dilation, the second time with stride 1.
-    A normalization is ``batch_norm`` without affine parameters.
+    every second pixel of ReLU(x), from the first and from one further down and right (beyond the
+    image are zeros), side by side and normalized; ``dil_conv_kxk`` is ReLU, a depthwise convolution
+    of dilation 2, a pointwise one, normalized; ``sep_conv_kxk`` does so twice without dilation, the
+    second time with stride 1. A normalization is ``batch_norm`` without affine parameters.
 
     For the backward pass x, the outputs of the pointwise convolutions and the statistics are kept,
     and all else is computed again.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, batch_norm, conv2d, max_pool2d, relu
+from torch.nn.functional import avg_pool2d, batch_norm, conv2d, max_pool2d, pad, relu
 
 from ..statistics import Running
 from .spec import Edge, kernel_side
@@ -25,8 +25,9 @@ def _separable(x: Tensor, weights: Iterator[Tensor], stride: int, dilation: int)
 def _reduced(x: Tensor, weights: Iterator[Tensor]) -> Tensor:
     """Every second pixel, and every second one from one further down and right, side by side."""
     v = relu(x)
+    shifted = pad(v, (0, 1, 0, 1))[:, :, 1:, 1:]
     return torch.cat(
-        [conv2d(v, next(weights), stride=2), conv2d(v[:, :, 1:, 1:], next(weights), stride=2)], 1
+        [conv2d(v, next(weights), stride=2), conv2d(shifted, next(weights), stride=2)], 1
     )
 
 

@@ -63,11 +63,6 @@ class Edge:
         """The candidates as the kernel knows them."""
         return [CANDIDATES.index(name) for name in self.candidates]
 
-    @property
-    def supported(self) -> bool:
-        """Whether the CPU kernel computes it."""
-        return self.stride == 1 or "skip_connect" not in self.candidates
-
     def output(self, side: int) -> int:
         """Rows (or columns) of the output for ``side`` rows of the input."""
         return (side - 1) // self.stride + 1
@@ -83,6 +78,8 @@ class Edge:
     def shapes_of(self, candidate: str, channels: int) -> list[tuple[int, ...]]:
         """Shapes of a candidate's weights, in the order in which they are used."""
         if candidate == "skip_connect" and self.stride == 2:
+            if channels < 2:
+                raise ValueError("a skipped input with stride 2 needs two channels or more")
             half = channels // 2
             return [(half, channels, 1, 1), (channels - half, channels, 1, 1)]
         if "conv" not in candidate:
@@ -97,9 +94,9 @@ class Edge:
         return sum(self.norms_of(name) for name in self.candidates)
 
     @property
-    def convolutions(self) -> int:
-        """Pairs of a depthwise and a pointwise convolution: each keeps its output."""
-        return sum(self.norms_of(name) for name in self.candidates if "_conv_" in name)
+    def kept(self) -> int:
+        """Images that the backward pass reads: the outputs of all pointwise convolutions."""
+        return sum(self.norms_of(name) for name in self.candidates if "pool" not in name)
 
     def shapes(self, channels: int) -> list[tuple[int, ...]]:
         """Shapes of all weights."""

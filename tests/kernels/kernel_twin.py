@@ -50,6 +50,20 @@ def separable(x: Array, depthwise: Array, pointwise: Array, stride: int, dilatio
     return out
 
 
+def halved(x: Array, even: Array, odd: Array) -> Array:
+    n, channels, h, w = x.shape
+    out = np.zeros((n, channels, (h + 1) // 2, (w + 1) // 2))
+    for i, b, r, s in np.ndindex(*out.shape):
+        first = b < len(even)
+        row, column = 2 * r + (not first), 2 * s + (not first)
+        weight = even[b] if first else odd[b - len(even)]
+        if row < h and column < w:
+            out[i, b, r, s] = sum(
+                weight[d, 0, 0] * max(x[i, d, row, column], 0.0) for d in range(channels)
+            )
+    return out
+
+
 def mixed_twin(
     x: Array,
     alpha: Sequence[float],
@@ -58,15 +72,14 @@ def mixed_twin(
     stride: int,
     epsilon: float,
 ) -> Array:
-    """All candidates but the skipped input of stride 2."""
+    """The sum over the candidates."""
     rest = iter(weights)
     total = np.zeros_like(pool(x, stride, max))
     for name, weight in zip(candidates, alpha, strict=True):
         if name == "none":
             continue
         if name == "skip_connect":
-            assert stride == 1
-            value = x
+            value = x if stride == 1 else normalized(halved(x, next(rest), next(rest)), epsilon)
         elif name == "max_pool_3x3":
             value = normalized(pool(x, stride, max), epsilon)
         elif name == "avg_pool_3x3":
