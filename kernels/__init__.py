@@ -2,8 +2,9 @@
 
 ``DepthwiseConv2d`` replaces a depthwise ``torch.nn.Conv2d`` and keeps its ``state_dict``;
 ``accelerate(module)`` replaces all of a network's. ``MixedEdge`` is the edge of a DARTS search
-cell, and ``mixed_operation`` computes all its candidates at once. ``normalize_and_mix`` weighs and
-sums any branches, normalized. ``NASTURTIUM_KERNELS=reference`` switches every kernel off. Importing
+cell, and ``mixed_operation`` computes all its candidates at once. Its parts are for any candidates:
+``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
+and sums branches, normalized. ``NASTURTIUM_KERNELS=reference`` switches every kernel off. Importing
 this package does not import torch: the names below do, on first use.
 """
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .mix.ops import normalize_and_mix
     from .mixed_op.module import MixedEdge
     from .mixed_op.ops import mixed_operation
+    from .separable.ops import separable_bank
     from .statistics import Running
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "depthwise_conv2d",
     "mixed_operation",
     "normalize_and_mix",
+    "separable_bank",
 ]
 
 _HOME = {
@@ -43,6 +46,7 @@ _HOME = {
     "Running": ".statistics",
     "mixed_operation": ".mixed_op.ops",
     "normalize_and_mix": ".mix.ops",
+    "separable_bank": ".separable.ops",
 }
 
 

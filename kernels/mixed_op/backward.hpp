@@ -170,15 +170,11 @@ struct Backward {
         const Index at = y * g.out_row(), count = rows * g.out_width;
         data_backward<L, false>(g, e.filter[i], t.spread, y, rows, to + at);
         for (Index r = 0; r < rows; ++r)
-          mask_row(t.source + (y + r) * g.pitch, g.out_row(), to + at + r * g.out_row());
+          mask_row<L>(t.source + (y + r) * g.pitch, g.out_row(), to + at + r * g.out_row());
         add_sum<L>(to + at, count, e.pixel, e.first(unit, norm));
         add_product<L>(to + at, before + at, about, count, e.pixel, e.second(unit, norm));
       });
     }
-  }
-  static void mask_row(const float* sign, Index count, float* v) {
-    for (Index at = 0; at < count; at += L)
-      Simd<L>::store(v + at, where_positive<L>(Simd<L>::load(sign + at), Simd<L>::load(v + at)));
   }
 
   void first_stages(const Scratch& t, Index unit, Index n) const {
@@ -186,7 +182,7 @@ struct Backward {
     const Grid& g = e.whole;
     const float *from = f.image(t, n), *own = gradient(t, n);
     const bool wide = e.pixel != e.s.channels;
-    float* to = wide ? t.image : grad_x + n * g.in_size();
+    float* to = !grad_x ? nullptr : wide ? t.image : grad_x + n * g.in_size();
     if (grad_x) std::memset(to, 0, static_cast<std::size_t>(g.in_size()) * sizeof(float));
     bool any = false;
     for (int i = 0; i < e.plan.stages; ++i) {
@@ -194,7 +190,7 @@ struct Backward {
       if (!any) fill_positive<L>(g, from, t.source);
       any = true;
       if (!e.filter[i].kernel) {
-        halve(t, i, unit, own, f.z(t, i, n), grad_x ? to : nullptr);
+        halve(t, i, unit, own, f.z(t, i, n), to);
         continue;
       }
       stage(t, g, i, unit, e.plan.stage[i].last ? own : inner_image(i + 1, n), f.z(t, i, n),
@@ -202,7 +198,7 @@ struct Backward {
       if (grad_x) data_backward<L, true>(g, e.filter[i], t.spread, 0, g.height, to);
     }
     if (!grad_x) return;
-    if (any) mask_row(from, g.in_size(), to);
+    if (any) mask_row<L>(from, g.in_size(), to);
     others(t, from, own, to);
     const Index pixels = g.height * g.width;
     if (wide) narrow(to, pixels, e.s.channels, e.pixel, grad_x + n * pixels * e.s.channels);
@@ -259,12 +255,7 @@ struct Backward {
           }
         continue;
       }
-      for (Index c = 0; c < channels; ++c)
-        for (Index tap = 0; tap < taps; ++tap) to[2 * i][c * taps + tap] = from[tap * e.pixel + c];
-      from += taps * e.pixel;
-      for (Index a = 0; a < channels; ++a)
-        for (Index b = 0; b < channels; ++b)
-          to[2 * i + 1][b * channels + a] = from[a * e.pixel + b];
+      write_weights(e.filter[i], channels, e.pixel, from, to[2 * i], to[2 * i + 1]);
     }
     return true;
   }

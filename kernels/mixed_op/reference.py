@@ -8,18 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, batch_norm, conv2d, max_pool2d, pad, relu
 
+from ..separable.reference import separable
 from ..statistics import Running
-from .spec import Edge, kernel_side
+from .spec import Edge
 
 Norm = Callable[[Tensor], Tensor]
-
-
-def _separable(x: Tensor, weights: Iterator[Tensor], stride: int, dilation: int) -> Tensor:
-    """ReLU, a depthwise convolution with same padding, and a pointwise one."""
-    depthwise, pointwise = next(weights), next(weights)
-    padding = dilation * (depthwise.shape[-1] - 1) // 2
-    middle = conv2d(relu(x), depthwise, None, stride, padding, dilation, groups=depthwise.shape[0])
-    return conv2d(middle, pointwise)
 
 
 def _reduced(x: Tensor, weights: Iterator[Tensor]) -> Tensor:
@@ -44,9 +37,9 @@ def candidate(
     if name == "skip_connect":
         return x if stride == 1 else norm(_reduced(x, weights))
     if name.startswith("dil"):
-        return norm(_separable(x, weights, stride, 2))
-    assert kernel_side(name) in (3, 5)
-    return norm(_separable(norm(_separable(x, weights, stride, 1)), weights, 1, 1))
+        return norm(separable(x, next(weights), next(weights), stride, 2))
+    middle = norm(separable(x, next(weights), next(weights), stride, 1))
+    return norm(separable(middle, next(weights), next(weights), 1, 1))
 
 
 def mixed_operation(

@@ -104,6 +104,26 @@ void fill_normalized(const Grid& g, const float* z, const float* mean, const flo
     }
 }
 
+// ReLU(scale x + shift).
+template <int L>
+void fill_affine(const Grid& g, const float* x, const float* scale, const float* shift,
+                 float* inside) {
+  using S = Simd<L>;
+  for (Index y = 0; y < g.height; ++y, x += g.width * g.pixel, inside += g.pitch)
+    for (Index q = 0; q < g.pixel; q += L) {
+      const typename S::vec a = S::load(scale + q), b = S::load(shift + q);
+      for (Index c = 0, at = q; c < g.width; ++c, at += g.pixel)
+        S::store(inside + at, positive<L>(a * S::load(x + at) + b));
+    }
+}
+
+// v where `sign` is positive, zero elsewhere.
+template <int L>
+void mask_row(const float* sign, Index count, float* v) {
+  for (Index at = 0; at < count; at += L)
+    Simd<L>::store(v + at, where_positive<L>(Simd<L>::load(sign + at), Simd<L>::load(v + at)));
+}
+
 // The depthwise half of output rows y, ..., y + rows - 1.
 template <int L>
 void depthwise_half(const Grid& g, const Filter& f, const float* inside, Index y, Index rows,
@@ -159,6 +179,17 @@ void data_backward(const Grid& g, const Filter& f, const float* spread, Index y,
   depthwise<L, 1, Add>(f.kernel, f.dilation)(
       spread + y * g.pitch - f.padding() * (g.pitch + g.pixel), g.pitch, g.pixel, f.flipped, out,
       g.width * g.pixel, rows, g.width);
+}
+
+// A filter's gradients where torch keeps weights, from sums that lie as taps and point do.
+inline void write_weights(const Filter& f, Index channels, Index pixel, const float* from,
+                          float* depthwise, float* pointwise) {
+  const Index taps = f.tap_count();
+  for (Index c = 0; c < channels; ++c)
+    for (Index tap = 0; tap < taps; ++tap) depthwise[c * taps + tap] = from[tap * pixel + c];
+  from += taps * pixel;
+  for (Index a = 0; a < channels; ++a)
+    for (Index b = 0; b < channels; ++b) pointwise[b * channels + a] = from[a * pixel + b];
 }
 
 // Between images with as many floats a pixel as there are channels and images of whole vectors.

@@ -17,9 +17,10 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation
-from nasturtium.kernels.mixed_op import reference, spec
+from nasturtium.kernels.mixed_op import spec
 from nasturtium.kernels.mixed_op.ops import NAME, explain
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
+from nasturtium.kernels.separable.reference import separable
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 
@@ -84,7 +85,7 @@ def nearest_to_a_kink(x: Tensor, weights: list[Tensor], edge: Edge) -> float:
     for name in edge.candidates:
         if name.startswith("sep"):
             first = [next(rest).double(), next(rest).double()]
-            z = reference._separable(x.double(), iter(first), edge.stride, 1)
+            z = separable(x.double(), *first, edge.stride, 1)
             z = torch.nn.functional.batch_norm(z, None, None, training=True)
             least = min(least, z.abs().min().item())
             next(rest), next(rest)
