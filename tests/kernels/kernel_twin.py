@@ -93,15 +93,24 @@ def mixed_twin(
     return total
 
 
-def error(found: Tensor, exact: Tensor) -> float:
-    """Largest difference over the largest value; differences of zero from zero are none."""
+def error(found: Tensor, exact: Tensor, floor: float = 0.0) -> float:
+    """Largest difference over the largest value.
+
+    `floor` is a least scale, for sums whose terms cancel: their size says nothing of the terms'.
+    """
     difference = (found.double() - exact).abs().max().item()
-    return difference / (exact.abs().max().item() or 1.0)
+    return difference / (max(exact.abs().max().item(), floor) or 1.0)
 
 
 def within(
-    found: Tensor, eager: Tensor, exact: Tensor, *, times_eager: float, epsilons: float
+    found: Tensor,
+    eager: Tensor,
+    exact: Tensor,
+    *,
+    times_eager: float,
+    epsilons: float,
+    floor: float = 0.0,
 ) -> bool:
     """Whether the error is below plain torch's times a factor, or below some float spacings."""
-    spacing = torch.finfo(torch.float32).eps
-    return error(found, exact) <= max(times_eager * error(eager, exact), epsilons * spacing)
+    bar = max(times_eager * error(eager, exact, floor), epsilons * torch.finfo(torch.float32).eps)
+    return error(found, exact, floor) <= bar

@@ -74,9 +74,13 @@ def check(*case: object, **more: object) -> None:
     ours = derive(*case, "cpu", **more)  # type: ignore[arg-type, misc]
     eager = derive(*case, "reference", **more)  # type: ignore[arg-type, misc]
     exact = exactly(*case, **more)  # type: ignore[arg-type]
-    for number, (a, b, c) in enumerate(zip(ours, eager, exact, strict=True)):
-        bar = within(a, b, c, times_eager=spec.TIMES_EAGER, epsilons=spec.EPSILONS)
-        assert bar, (number, error(a, c), error(b, c))
+    # Weights before a normalization may have next to no gradient (with one channel they only scale
+    # it), and that of alpha is a sum of numbers of both signs.
+    largest = max([g.abs().max().item() for g in exact[3:]], default=0.0)
+    floors = [0.0, 0.0, 0.1 * math.sqrt(exact[0].numel()), *[0.1 * largest] * len(exact[3:])]
+    for number, (a, b, c, floor) in enumerate(zip(ours, eager, exact, floors, strict=True)):
+        bar = within(a, b, c, times_eager=spec.TIMES_EAGER, epsilons=spec.EPSILONS, floor=floor)
+        assert bar, (number, error(a, c, floor), error(b, c, floor))
 
 
 def nearest_to_a_kink(x: Tensor, weights: list[Tensor], edge: Edge) -> float:
@@ -105,7 +109,9 @@ SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 19), st.integers(2, 9), st.
 @settings(max_examples=100)
 @given(shape=SHAPES, edge=EDGES, last=st.booleans(), seed=st.integers(0, 99))
 def test_agrees_with_float64(shape, edge, last, seed):
+    # A handful of pixels are normalized to nearly the same values, whatever they are.
     assume(shape[1] > 1 or edge.stride == 1)
+    assume(shape[0] * edge.output(shape[2]) * edge.output(shape[3]) >= 8)
     x, alpha, weights, grad = tensors(shape, edge, seed=seed)
     if last:
         x = x.contiguous(memory_format=torch.channels_last)
