@@ -1,8 +1,11 @@
 """Fast operators for training, each beside the plain torch code that it must agree with.
 
 ``DepthwiseConv2d`` replaces a depthwise ``torch.nn.Conv2d`` and keeps its ``state_dict``;
-``accelerate(module)`` replaces all of a network's. ``NASTURTIUM_KERNELS=reference`` switches every
-kernel off. Importing this package does not import torch: the names below do, on first use.
+``accelerate(module)`` replaces all of a network's. ``MixedEdge`` is the edge of a DARTS search
+cell, and ``mixed_operation`` computes all its candidates at once. Its parts are for any candidates:
+``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
+and sums branches, normalized. ``NASTURTIUM_KERNELS=reference`` switches every kernel off. Importing
+this package does not import torch: the names below do, on first use.
 """
 
 from __future__ import annotations
@@ -10,18 +13,40 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .dispatch import Choice, available
+from .dispatch import Choice, KernelFallback, available
 
 if TYPE_CHECKING:
     from .depthwise.module import DepthwiseConv2d, accelerate
     from .depthwise.ops import depthwise_conv2d
+    from .mix.ops import normalize_and_mix
+    from .mixed_op.module import MixedEdge
+    from .mixed_op.ops import mixed_operation
+    from .separable.ops import separable_bank
+    from .statistics import Running
 
-__all__ = ["Choice", "DepthwiseConv2d", "accelerate", "available", "depthwise_conv2d"]
+__all__ = [
+    "Choice",
+    "DepthwiseConv2d",
+    "KernelFallback",
+    "MixedEdge",
+    "Running",
+    "accelerate",
+    "available",
+    "depthwise_conv2d",
+    "mixed_operation",
+    "normalize_and_mix",
+    "separable_bank",
+]
 
 _HOME = {
     "DepthwiseConv2d": ".depthwise.module",
     "accelerate": ".depthwise.module",
     "depthwise_conv2d": ".depthwise.ops",
+    "MixedEdge": ".mixed_op.module",
+    "Running": ".statistics",
+    "mixed_operation": ".mixed_op.ops",
+    "normalize_and_mix": ".mix.ops",
+    "separable_bank": ".separable.ops",
 }
 
 

@@ -1,77 +1,14 @@
 // nasturtium.kernels._cpu: raw addresses in, no tensor library. The callers in Python check dtype,
 // device, contiguity and shapes, and keep the tensors alive.
 
-#include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
-#include <cstdint>
-#include <new>
-#include <string>
-#include <vector>
-
-#include "depthwise/cpu.hpp"
-
-namespace py = pybind11;
+#include "bind.hpp"
 
 namespace nasturtium::kernels {
-
-#ifdef NASTURTIUM_X86
-namespace v2 {
-extern const DepthwiseTable depthwise, depthwise_last;
-}
-namespace v3 {
-extern const DepthwiseTable depthwise, depthwise_last;
-}
-namespace v4 {
-extern const DepthwiseTable depthwise, depthwise_last;
-}
-#else
-namespace generic {
-extern const DepthwiseTable depthwise, depthwise_last;
-}
-#endif
-
 namespace {
 
-struct Isa {
-  std::string name;
-  const DepthwiseTable *depthwise, *depthwise_last;
-};
-
-// What this processor can run, the best last.
-const std::vector<Isa>& available() {
-  static const std::vector<Isa> isas = [] {
-    std::vector<Isa> list;
-#ifdef NASTURTIUM_X86
-    __builtin_cpu_init();
-    list.push_back({"x86-64-v2", &v2::depthwise, &v2::depthwise_last});
-    if (__builtin_cpu_supports("x86-64-v3"))
-      list.push_back({"x86-64-v3", &v3::depthwise, &v3::depthwise_last});
-    if (__builtin_cpu_supports("x86-64-v4"))
-      list.push_back({"x86-64-v4", &v4::depthwise, &v4::depthwise_last});
-#else
-    list.push_back({"generic", &generic::depthwise, &generic::depthwise_last});
-#endif
-    return list;
-  }();
-  return isas;
-}
-
-const Isa& find(const std::string& name) {
-  if (name.empty()) return available().back();
-  for (const Isa& isa : available())
-    if (isa.name == name) return isa;
-  throw py::value_error("this processor has no instruction set '" + name + "'");
-}
-
-const DepthwiseTable& find(const std::string& name, bool channels_last) {
+const DepthwiseTable& table_of(const std::string& name, bool channels_last) {
   const Isa& isa = find(name);
   return channels_last ? *isa.depthwise_last : *isa.depthwise;
-}
-
-template <class T>
-T* pointer(std::uintptr_t address) {
-  return reinterpret_cast<T*>(address);
 }
 
 DepthwiseShape checked(std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdiff_t height,
@@ -88,7 +25,7 @@ void depthwise_forward(std::uintptr_t x, std::uintptr_t weight, std::uintptr_t y
                        std::ptrdiff_t width, int kernel, int stride, int dilation,
                        bool channels_last, int threads, const std::string& isa) {
   const DepthwiseShape shape = checked(batch, channels, height, width, kernel, stride, dilation);
-  const DepthwiseTable& table = find(isa, channels_last);
+  const DepthwiseTable& table = table_of(isa, channels_last);
   py::gil_scoped_release release;
   if (!table.forward(shape, pointer<const float>(x), pointer<const float>(weight),
                      pointer<float>(y), threads))
@@ -101,7 +38,7 @@ void depthwise_backward(std::uintptr_t grad_y, std::uintptr_t x, std::uintptr_t 
                         int kernel, int stride, int dilation, bool channels_last, int threads,
                         const std::string& isa) {
   const DepthwiseShape shape = checked(batch, channels, height, width, kernel, stride, dilation);
-  const DepthwiseTable& table = find(isa, channels_last);
+  const DepthwiseTable& table = table_of(isa, channels_last);
   py::gil_scoped_release release;
   if (!table.backward(shape, pointer<const float>(grad_y), pointer<const float>(x),
                       pointer<const float>(weight), pointer<float>(grad_x),
@@ -131,4 +68,5 @@ PYBIND11_MODULE(_cpu, module) {
              py::arg("batch"), py::arg("channels"), py::arg("height"), py::arg("width"),
              py::arg("kernel"), py::arg("stride"), py::arg("dilation"),
              py::arg("channels_last") = false, py::arg("threads") = 1, py::arg("isa") = "");
+  define_mixed(module);
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 
@@ -65,3 +67,21 @@ def choose(*, device: str, dtype: str, unsupported: str = "", slower: str = "") 
     if slower and wanted == "auto":
         return Choice("reference", slower)
     return Choice("cpu", available()[-1])
+
+
+class KernelFallback(UserWarning):
+    """An operator that has a kernel runs in plain torch."""
+
+
+# Calls of operators with more than one implementation, by (operator, implementation).
+ran: Counter[tuple[str, str]] = Counter()
+_warned: set[tuple[str, str]] = set()
+
+
+def warn_of_fallback(operator: str, choice: Choice) -> None:
+    """Warn once of each reason for which an operator runs in plain torch without being told to."""
+    told = choice.reason == f"{VARIABLE}=reference"
+    if choice.name != "reference" or told or (operator, choice.reason) in _warned:
+        return
+    _warned.add((operator, choice.reason))
+    warnings.warn(f"{operator} runs in plain torch: {choice.reason}", KernelFallback, stacklevel=4)

@@ -25,7 +25,10 @@ from numpy.typing import NDArray
 
 from nasturtium.bench.timing import best
 from nasturtium.graphs import (
+    LIU_2018,
     NASBOT,
+    DagClasses,
+    DagFamily,
     GraphBatch,
     barabasi_albert,
     canonical_keys,
@@ -193,13 +196,45 @@ def other_rows() -> list[Row]:
             for name, n, work in works]  # fmt: skip
 
 
+def count(family: DagFamily) -> int:
+    return len(DagClasses(family))
+
+
+def class_rows() -> list[Row]:
+    """Orderly generation: graphs listed, and only counted, by published numbers of classes."""
+    cells = DagFamily(7, least=2, labels=3, edges=9, terminals=True)
+    families = [
+        ("acyclic digraphs of 6 vertices", DagFamily(6), 5984),
+        ("acyclic digraphs of 7 vertices", DagFamily(7), 243_668),
+        ("cells of NAS-Bench-101", cells, 423_624),
+    ]
+    rows: list[Row] = []
+    for name, family, expected in families:
+        classes = DagClasses(family)
+        assert len(classes) == expected == len(classes.all())
+        counted = best(partial(count, family), runs=3)
+        listed = best(classes.all, runs=3)
+        rows.append({"operation": f"{name}, counted", "rate": expected / counted,
+                     "unit": "classes/s"})  # fmt: skip
+        rows.append({"operation": f"{name}, listed", "rate": expected / listed,
+                     "unit": "classes/s"})  # fmt: skip
+    codes = LIU_2018.initial(N, seed=1)
+    works: list[tuple[str, Callable[[], object]]] = [
+        ("hierarchical genotypes, one edge re-labeled", partial(LIU_2018.mutate, codes, seed=2)),
+        ("hierarchical genotypes, flattened", partial(LIU_2018.flatten, codes)),
+    ]
+    rows += [{"operation": name, "rate": N / best(work), "unit": "graphs/s"}
+             for name, work in works]  # fmt: skip
+    return rows
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     out: Path | None = parser.parse_args().out
     columns = ["operation", "rate", "unit", "peers", "ratio", "bar", "exponent"]
     rows = [{name: row.get(name) for name in columns}
-            for row in (*key_rows(), *hard_rows(), *other_rows())]  # fmt: skip
+            for row in (*key_rows(), *hard_rows(), *other_rows(), *class_rows())]  # fmt: skip
     for row in rows:
         for name in ("rate", "ratio", "exponent"):
             value = row[name]

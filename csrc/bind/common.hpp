@@ -60,6 +60,8 @@ void run(F work) {
 }
 
 void bind_graphs(py::module_& m);
+void bind_dags(py::module_& m);
+void bind_hierarchy(py::module_& m);
 void bind_distances(py::module_& m);
 void bind_encodings(py::module_& m);
 void bind_mcts(py::module_& m);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common.hpp"
+#include "graphs.hpp"
 #include "nasturtium/edit_distance.hpp"
 #include "nasturtium/graph_batch.hpp"
 #include "nasturtium/graph_moves.hpp"
@@ -57,24 +58,6 @@ BatchArrays arrays_of(const py::tuple& batch) {
     arrays.edge_labels = py::reinterpret_borrow<Words>(batch[3]);
   }
   return arrays;
-}
-
-template <typename To, typename From>
-Array<To> column_of(const std::vector<From>& values) {
-  Array<To> out(static_cast<py::ssize_t>(values.size()));
-  std::copy(values.begin(), values.end(), out.mutable_data());
-  return out;
-}
-
-py::tuple tuple_of(const GraphStore& store) {
-  Words rows({static_cast<py::ssize_t>(store.vertices()), static_cast<py::ssize_t>(store.words())});
-  store.write_rows(store.words(), rows.mutable_data());
-  py::object edge_labels = py::none();
-  if (!store.edge_labels().empty()) {
-    edge_labels = column_of<std::uint64_t>(store.edge_labels());
-  }
-  return py::make_tuple(column_of<std::int64_t>(store.offsets()), rows,
-                        column_of<std::uint64_t>(store.labels()), edge_labels);
 }
 
 void graph_check(const py::tuple& arrays, bool symmetric, unsigned threads) {
@@ -159,11 +142,14 @@ void graph_edit_bounds(const py::tuple& a, const py::tuple& b, Array<double> low
 
 py::tuple graph_mutate(const py::tuple& arrays, const std::array<double, kVerbs>& weights,
                        const std::vector<double>& steps, const std::vector<std::uint64_t>& labels,
-                       const std::array<std::uint64_t, 4>& most, std::uint64_t seed,
+                       const std::array<std::uint64_t, 4>& most,
+                       const std::vector<std::uint64_t>& sized,
+                       const std::array<std::uint32_t, 2>& units, std::uint64_t seed,
                        std::uint32_t stream, std::uint64_t start, unsigned threads) {
   const BatchArrays held = arrays_of(arrays);
   const GraphBatch batch = held.view();
-  const MoveOptions options{weights, steps, labels, most[0], most[1], most[2], most[3]};
+  const MoveOptions options{weights, steps,   labels,  most[0],
+                            most[1], most[2], most[3], {sized, units[0], units[1]}};
   GraphStore store;
   run([&] { return mutate_graphs(batch, options, {{seed, stream}, start, threads}, store); });
   return tuple_of(store);
@@ -202,7 +188,7 @@ void bind_graphs(py::module_& m) {
   m.def("graph_edit_bounds", &graph_edit_bounds, "a"_a, "b"_a, "lower"_a.noconvert(),
         "upper"_a.noconvert(), "costs"_a, threads);
   m.def("graph_mutate", &graph_mutate, batch, "weights"_a, "steps"_a, "labels"_a, "most"_a,
-        "seed"_a, "stream"_a, "start"_a, threads);
+        "sized"_a, "units"_a, "seed"_a, "stream"_a, "start"_a, threads);
   m.def("graph_random", &graph_random, "wiring"_a, "nodes"_a, "neighbors"_a, "chance"_a, "labels"_a,
         "count"_a, "seed"_a, "stream"_a, "start"_a, threads);
 }

@@ -55,6 +55,8 @@ void apart(const void* in, const void* out, std::uint64_t bytes) {
 PYBIND11_MODULE(_core, m) {
   m.attr("__version__") = NASTURTIUM_VERSION;
   nasturtium::bind::bind_graphs(m);
+  nasturtium::bind::bind_dags(m);
+  nasturtium::bind::bind_hierarchy(m);
   nasturtium::bind::bind_mcts(m);
   nasturtium::bind::bind_pareto(m);
   nasturtium::bind::bind_population(m);

@@ -1,6 +1,7 @@
 #include "nasturtium/graph.hpp"
 
 #include <algorithm>
+#include <bit>
 
 namespace nasturtium {
 namespace {
@@ -16,11 +17,19 @@ const Token* token_of(const Space& space, const LabelPart& part, const std::uint
   return active[d] ? &space.decisions[d].options[code[d]] : nullptr;
 }
 
+// The first part of the label of a node or edge; null where it does not exist.
+const Token* head_of(const Space& space, const Label& label, const Conditions& when,
+                     const std::uint8_t* code, const std::uint8_t* active) {
+  const Token* head = token_of(space, label[0], code, active);
+  const bool there = head != nullptr && head->kind != Kind::zero && holds(when, code, active);
+  return there ? head : nullptr;
+}
+
 // The operation of a node or edge; kind zero where it does not exist.
 Operation operation(const Space& space, const Label& label, const Conditions& when,
                     const std::uint8_t* code, const std::uint8_t* active) {
-  const Token* head = token_of(space, label[0], code, active);
-  if (head == nullptr || head->kind == Kind::zero || !holds(when, code, active)) {
+  const Token* head = head_of(space, label, when, code, active);
+  if (head == nullptr) {
     return {0, Kind::zero};
   }
   std::uint64_t hash = head->hash;
@@ -29,6 +38,19 @@ Operation operation(const Space& space, const Label& label, const Conditions& wh
     hash = mix(hash * 3 + (part == nullptr ? kInactive : part->hash));
   }
   return {hash, head->kind};
+}
+
+// The nodes that exist.
+std::uint64_t existing_nodes(const Space& space, const std::uint8_t* code,
+                             const std::uint8_t* active) {
+  std::uint64_t exists = 0;
+  for (std::size_t v = 0; v < space.nodes.size(); ++v) {
+    const Node& node = space.nodes[v];
+    if (head_of(space, node.label, node.when, code, active) != nullptr) {
+      exists |= bit(v);
+    }
+  }
+  return exists;
 }
 
 }  // namespace
@@ -89,23 +111,61 @@ bool reaches_output(const Space& space, const std::uint8_t* code, const std::uin
   if (n == 0) {
     return true;
   }
-  std::uint64_t exists = 0;
-  for (std::size_t v = 0; v < n; ++v) {
-    const Node& node = space.nodes[v];
-    if (operation(space, node.label, node.when, code, active).kind != Kind::zero) {
-      exists |= bit(v);
-    }
-  }
+  const std::uint64_t exists = existing_nodes(space, code, active);
   // By destination, so that one pass settles every node before its own edges are looked at.
   std::uint64_t reached = exists & 1;
   for (const std::uint32_t number : space.edges_by_dst) {
     const Edge& edge = space.edges[number];
     if ((reached & bit(edge.src)) && (exists & bit(edge.dst)) && !(reached & bit(edge.dst)) &&
-        operation(space, edge.label, edge.when, code, active).kind != Kind::zero) {
+        head_of(space, edge.label, edge.when, code, active) != nullptr) {
       reached |= bit(edge.dst);
     }
   }
   return (reached & bit(n - 1)) != 0;
+}
+
+std::uint32_t count_live(const Space& space, const Constraint& constraint, const std::uint8_t* code,
+                         const std::uint8_t* active) {
+  const std::size_t n = space.nodes.size();
+  const std::uint64_t exists = existing_nodes(space, code, active);
+  // The sources of each node's edges, of those that the input reaches.
+  std::array<std::uint64_t, kMaxNodes> sources;
+  std::fill_n(sources.begin(), n, 0);
+  std::uint64_t reached = exists & 1;
+  for (const std::uint32_t number : space.edges_by_dst) {
+    const Edge& edge = space.edges[number];
+    if ((reached & bit(edge.src)) && (exists & bit(edge.dst)) &&
+        head_of(space, edge.label, edge.when, code, active) != nullptr) {
+      reached |= bit(edge.dst);
+      sources[edge.dst] |= bit(edge.src);
+    }
+  }
+  std::uint64_t live = reached & bit(n - 1);
+  for (std::size_t v = n - 1; v > 0; --v) {
+    live |= (live & bit(v)) ? sources[v] : 0;
+  }
+  const auto counts = [&](const Label& label) {
+    const Token* head = token_of(space, label[0], code, active);
+    return constraint.operations.empty() ||
+           std::find(constraint.operations.begin(), constraint.operations.end(), *head) !=
+               constraint.operations.end();
+  };
+  std::uint32_t count = 0;
+  if (constraint.nodes) {
+    for (std::size_t v = 0; v < n; ++v) {
+      count += (live & bit(v)) != 0 && counts(space.nodes[v].label);
+    }
+  } else if (constraint.operations.empty()) {
+    for (std::size_t v = 1; v < n; ++v) {
+      count += (live & bit(v)) ? static_cast<std::uint32_t>(std::popcount(sources[v])) : 0;
+    }
+  } else {
+    for (const Edge& edge : space.edges) {
+      count += (live & bit(edge.dst)) != 0 && (sources[edge.dst] & bit(edge.src)) != 0 &&
+               counts(edge.label);
+    }
+  }
+  return count;
 }
 
 }  // namespace nasturtium

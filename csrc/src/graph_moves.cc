@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph_blocks.hpp"
+#include "unit_moves.hpp"
 
 namespace nasturtium {
 namespace {
@@ -43,21 +44,29 @@ std::size_t pick_weighted(RowRandom& random, const double* weights, std::size_t 
 // A network under the edits of one row.
 class Network {
  public:
-  explicit Network(const MoveOptions& options) : options_(options) {}
+  explicit Network(const MoveOptions& options) : options_(options), units_(options.units) {}
 
-  // False where the graph is no network.
-  bool take(const EdgeList& graph) {
+  // Why the graph is no network to edit, or null.
+  const char* take(const EdgeList& graph) {
+    constexpr const char* kNone =
+        "no network: edges go to later vertices, and every vertex lies on a path from the first to "
+        "the last";
     labels_ = graph.labels;
     links_.clear();
     for (std::size_t e = 0; e < graph.edges(); ++e) {
       if (graph.from[e] >= graph.to[e]) {
-        return false;
+        return kNone;
       }
       links_.push_back(
           {graph.from[e], graph.to[e], graph.edge_labels.empty() ? 0 : graph.edge_labels[e]});
     }
     count_degrees();
-    return graph.n >= 2 && on_paths();
+    if (graph.n < 2 || !on_paths()) {
+      return kNone;
+    }
+    const bool sized = std::all_of(labels_.begin() + 1, labels_.end() - 1,
+                                   [this](std::uint64_t label) { return units_.fits(label); });
+    return sized ? nullptr : "units stand where the operation has some, and only there";
   }
 
   void give(EdgeList& out) const {
@@ -163,6 +172,12 @@ class Network {
         return remove_skip(random);
       case Verb::duplicate:
         return duplicate(random);
+      case Verb::widen:
+      case Verb::narrow:
+        return units_.resize_one(labels_, verb == Verb::widen, random);
+      case Verb::widen_many:
+      case Verb::narrow_many:
+        return units_.resize_many(labels_, verb == Verb::widen_many, random);
     }
     return false;
   }
@@ -170,8 +185,8 @@ class Network {
   bool relabel(RowRandom& random) {
     places_.clear();
     for (std::size_t v = 1; v < output(); ++v) {
-      const bool listed = std::find(options_.labels.begin(), options_.labels.end(), labels_[v]) !=
-                          options_.labels.end();
+      const bool listed = std::find(options_.labels.begin(), options_.labels.end(),
+                                    units_.operation(labels_[v])) != options_.labels.end();
       if (options_.labels.size() > (listed ? 1u : 0u)) {
         places_.push_back(v);
       }
@@ -180,12 +195,28 @@ class Network {
       return false;
     }
     const std::size_t v = places_[below(random, places_.size())];
-    const auto own = std::find(options_.labels.begin(), options_.labels.end(), labels_[v]);
+    const auto own =
+        std::find(options_.labels.begin(), options_.labels.end(), units_.operation(labels_[v]));
     const auto at = static_cast<std::size_t>(own - options_.labels.begin());
     const std::size_t others = options_.labels.size() - (own != options_.labels.end());
     const std::size_t chosen = below(random, others);
-    labels_[v] = options_.labels[chosen + (chosen >= at)];
+    const std::uint64_t before = labels_[v], label = options_.labels[chosen + (chosen >= at)];
+    labels_[v] = units_.labeled(
+        label, units_.has(before) ? UnitMoves::units(before) : units_.mean(labels_around(v)));
     return true;
+  }
+
+  // What feeds v, and what it feeds.
+  std::vector<std::uint64_t> labels_around(std::size_t v) const {
+    std::vector<std::uint64_t> around;
+    for (const Link& link : links_) {
+      if (link.to == v && link.from > 0) {
+        around.push_back(labels_[link.from]);
+      } else if (link.from == v && link.to < output()) {
+        around.push_back(labels_[link.to]);
+      }
+    }
+    return around;
   }
 
   bool insert(RowRandom& random) {
@@ -195,8 +226,15 @@ class Network {
     const std::size_t at = below(random, links_.size());
     const std::uint64_t label = options_.labels[below(random, options_.labels.size())];
     const Link link_before = links_[at];
+    std::vector<std::uint64_t> ends;
+    if (link_before.from > 0) {
+      ends.push_back(labels_[link_before.from]);
+    }
+    if (link_before.to < output()) {
+      ends.push_back(labels_[link_before.to]);
+    }
     shift(link_before.to, 1);
-    labels_[link_before.to] = label;
+    labels_[link_before.to] = units_.labeled(label, units_.mean(ends));
     links_[at].to = link_before.to;
     link(link_before.to, link_before.to + 1u, 0);
     settle();
@@ -348,6 +386,7 @@ class Network {
   }
 
   const MoveOptions& options_;
+  UnitMoves units_;
   std::vector<std::uint64_t> labels_;
   std::vector<Link> links_;
   std::vector<std::size_t> in_, out_, places_, walk_;
@@ -379,6 +418,15 @@ Status check_options(const MoveOptions& options) {
   if (std::adjacent_find(labels.begin(), labels.end()) != labels.end()) {
     return Status::fail(Code::limit, 0, "a label comes twice");
   }
+  const UnitRule& units = options.units;
+  const auto wide = [](std::uint64_t label) { return label >> 32 != 0; };
+  if (!units.operations.empty() &&
+      (units.least == 0 || units.least > units.most ||
+       std::any_of(units.operations.begin(), units.operations.end(), wide) ||
+       std::any_of(labels.begin(), labels.end(), wide))) {
+    return Status::fail(Code::limit, 0,
+                        "units are 1 or more, and operations are numbers below 2^32");
+  }
   return {};
 }
 
@@ -391,10 +439,8 @@ Status mutate_graphs(const GraphBatch& batch, const MoveOptions& options, const 
   }
   const auto work = [&](std::uint64_t row, const EdgeList& graph, EdgeList& made) {
     Network network(options);
-    if (!network.take(graph)) {
-      return Status::fail(Code::row, row,
-                          "no network: edges go to later vertices, and every vertex lies on a path "
-                          "from the first to the last");
+    if (const char* why = network.take(graph)) {
+      return Status::fail(Code::row, row, why);
     }
     RowRandom random(draws.key, draws.start + row, Purpose::mutate);
     const std::size_t steps = 1 + pick_weighted(random, options.steps.data(), options.steps.size());

@@ -37,6 +37,12 @@ bool holds_constraint(const Space& space, const Constraint& constraint, const st
   if (constraint.kind == ConstraintKind::connected) {
     return reaches_output(space, code, active);
   }
+  if (constraint.kind == ConstraintKind::live_at_most) {
+    return count_live(space, constraint, code, active) <= constraint.k;
+  }
+  if (constraint.kind == ConstraintKind::live_at_least) {
+    return count_live(space, constraint, code, active) >= constraint.k;
+  }
   std::uint32_t count = 0;
   for (const Condition& term : constraint.terms) {
     count += active[term.decision] && term.options.has(code[term.decision]);
@@ -53,6 +59,13 @@ std::string describe(const Constraint& constraint, std::size_t number) {
       return head + "at_most " + std::to_string(constraint.k) + ") is not met";
     case ConstraintKind::at_least:
       return head + "at_least " + std::to_string(constraint.k) + ") is not met";
+    case ConstraintKind::live_at_most:
+    case ConstraintKind::live_at_least:
+      return head +
+             (constraint.kind == ConstraintKind::live_at_most ? "live_at_most "
+                                                              : "live_at_least ") +
+             std::to_string(constraint.k) + (constraint.nodes ? " nodes" : " edges") +
+             ") is not met";
     case ConstraintKind::connected:
       break;
   }

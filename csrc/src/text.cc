@@ -95,6 +95,9 @@ Status Reader::statement(const Tokens& t) {
   if (word == "forbid" || word == "at_most" || word == "at_least" || word == "connected") {
     return constraint(t);
   }
+  if (word == "live_at_most" || word == "live_at_least") {
+    return live(t);
+  }
   if (word == "convention") {
     const bool known = t.size() == 3 && !t[1].quoted && is_name(t[1].text) &&
                        (t[2].text == "string" || t[2].text == "string_skip");

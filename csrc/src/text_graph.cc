@@ -107,6 +107,40 @@ Status Reader::edge(const Tokens& t) {
   return {};
 }
 
+Status Reader::number(const Token& t, std::size_t most, std::uint32_t& out) const {
+  const char* end = t.text.data() + t.text.size();
+  const auto [stop, error] = std::from_chars(t.text.data(), end, out);
+  const bool taken = !t.quoted && error == std::errc() && stop == end && out <= most;
+  return taken ? Status{}
+               : fail("K is '" + t.text + "', not a number from 0 to " + std::to_string(most));
+}
+
+// live_at_most K nodes|edges VALUE ..., and live_at_least; without values all are counted.
+Status Reader::live(const Tokens& t) {
+  if (space_.constraints.size() == kMaxConstraints) {
+    return fail("more than 4096 constraints");
+  }
+  Constraint c;
+  c.kind =
+      t[0].text == "live_at_most" ? ConstraintKind::live_at_most : ConstraintKind::live_at_least;
+  if (t.size() < 3 || space_.nodes.empty() ||
+      !(is_keyword(t, 2, "nodes") || is_keyword(t, 2, "edges"))) {
+    return fail("expected '" + t[0].text + " K nodes|edges VALUE ...', behind a graph");
+  }
+  c.nodes = t[2].text == "nodes";
+  if (Status s = number(t[1], kMaxEdges, c.k); !s.ok()) {
+    return s;
+  }
+  for (std::size_t i = 3; i < t.size(); ++i) {
+    if (!is_value(t, i)) {
+      return fail("operation '" + t[i].text + "' is no value");
+    }
+    c.operations.push_back(t[i]);
+  }
+  space_.constraints.push_back(std::move(c));
+  return {};
+}
+
 Status Reader::constraint(const Tokens& t) {
   if (space_.constraints.size() == kMaxConstraints) {
     return fail("more than 4096 constraints");
@@ -130,10 +164,8 @@ Status Reader::constraint(const Tokens& t) {
     if (t.size() < 4 || !is_value(t, 2)) {
       return fail("expected '" + t[0].text + " K VALUE NAME ...'");
     }
-    const char* end = t[1].text.data() + t[1].text.size();
-    const auto [stop, error] = std::from_chars(t[1].text.data(), end, c.k);
-    if (t[1].quoted || error != std::errc() || stop != end || c.k > t.size() - 3) {
-      return fail("K is '" + t[1].text + "', not a number from 0 to the count of names");
+    if (Status s = number(t[1], t.size() - 3, c.k); !s.ok()) {
+      return s;
     }
     for (std::size_t i = 3; i < t.size(); ++i) {
       Tokens pair{t[i], t[2]};

@@ -15,6 +15,7 @@ constexpr std::size_t kMaxTokenLength = 256;
 constexpr std::size_t kMaxConditions = 64;
 constexpr std::size_t kMaxLabelParts = 16;
 constexpr std::size_t kMaxConstraints = 4096;
+constexpr std::size_t kMaxEdges = kMaxNodes * (kMaxNodes - 1) / 2;
 
 inline bool is_name(std::string_view s) {
   const auto plain = [](char c) {
@@ -57,6 +58,8 @@ class Reader {
   Status node(const Tokens& t);
   Status edge(const Tokens& t);
   Status constraint(const Tokens& t);
+  Status live(const Tokens& t);
+  Status number(const Token& t, std::size_t most, std::uint32_t& out) const;
   Status label(const Tokens& t, std::size_t& i, Label& out) const;
   Status conditions(const Tokens& t, std::size_t& i, Conditions& out) const;
   Status condition(const Tokens& t, std::size_t& i, Condition& out) const;

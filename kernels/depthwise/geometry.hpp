@@ -1,16 +1,14 @@
 #pragma once
-// Scratch layouts, taps and the division of work, for both memory formats. Internal linkage
-// throughout, for the reason that simd.hpp gives.
-
-#include <cstdlib>
+// Scratch layouts and taps, for both memory formats. Internal linkage throughout, for the reason
+// that simd.hpp gives.
 
 #include "depthwise/cpu.hpp"
 #include "simd.hpp"
+#include "work.hpp"
 
 namespace {
 
 using nasturtium::kernels::DepthwiseShape;
-using Index = std::ptrdiff_t;
 
 constexpr int kMaxTaps = 25;
 constexpr Index kSlackRows = 8;  // the tallest tile of output rows
@@ -88,30 +86,5 @@ struct BackwardPlan {
       for (int v = 0; v < s.stride; ++v) taps[u][v] = backward_taps(s, g, layout, u, v);
   }
 };
-
-inline float* allocate(Index count) {
-  return static_cast<float*>(std::calloc(static_cast<std::size_t>(count), sizeof(float)));
-}
-
-// Calls body(first, last) on equal shares of the units. One thread enters no parallel region, which
-// is what keeps a forked process from waiting for threads that it does not have.
-template <class Body>
-bool for_units(Index units, int threads, const Body& body) {
-  if (threads > units) threads = static_cast<int>(units);
-  if (threads <= 1) return units == 0 || body(0, units);
-  int failed = 0;
-#pragma omp parallel for num_threads(threads) schedule(static, 1) reduction(+ : failed)
-  for (int t = 0; t < threads; ++t) failed += !body(units * t / threads, units * (t + 1) / threads);
-  return failed == 0;
-}
-
-// Adds the units' shares of a sum in their order.
-inline void add_shares(const float* shares, Index units, Index count, float* out) {
-  for (Index i = 0; i < count; ++i) {
-    double sum = 0;
-    for (Index unit = 0; unit < units; ++unit) sum += static_cast<double>(shares[unit * count + i]);
-    out[i] = static_cast<float>(sum);
-  }
-}
 
 }  // namespace

@@ -136,6 +136,8 @@ def graph_mutate(
     steps: Sequence[float],
     labels: Sequence[int],
     most: tuple[int, int, int, int],
+    sized: Sequence[int],
+    units: tuple[int, int],
     seed: int,
     stream: int,
     start: int,
@@ -151,6 +153,42 @@ def graph_random(
     seed: int,
     stream: int,
     start: int,
+    threads: int,
+) -> _Graphs: ...
+
+class DagClasses:
+    def __init__(self, numbers: Sequence[int], terminals: bool) -> None: ...
+    @property
+    def branches(self) -> int: ...
+    def count(self, first: int, last: int, threads: int) -> NDArray[np.uint64]: ...
+    def list(self, first: int, last: int, threads: int) -> _Graphs: ...
+    def take(self, counts: Sequence[int], numbers: NDArray[np.uint64], threads: int) -> _Graphs: ...
+
+def draw_numbers(
+    out: NDArray[np.uint64], size: int, seed: int, stream: int, start: int, threads: int
+) -> None: ...
+def hierarchy_width(primitives: int, identity: int, levels: Sequence[tuple[int, int]]) -> int: ...
+def hierarchy_trivial(
+    primitives: int, identity: int, levels: Sequence[tuple[int, int]], out: NDArray[np.uint8]
+) -> None: ...
+def hierarchy_relabel(
+    primitives: int,
+    identity: int,
+    levels: Sequence[tuple[int, int]],
+    codes: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+    steps: int,
+    distinct: bool,
+    seed: int,
+    stream: int,
+    start: int,
+    threads: int,
+) -> None: ...
+def hierarchy_flatten(
+    primitives: int,
+    identity: int,
+    levels: Sequence[tuple[int, int]],
+    codes: NDArray[np.uint8],
     threads: int,
 ) -> _Graphs: ...
 def pareto_ranks(points: NDArray[np.float64], out: NDArray[np.int64]) -> None: ...

@@ -10,8 +10,18 @@ from typing import Any
 from hypothesis import strategies as st
 
 from nasturtium.errors import SpaceError
-from nasturtium.spaces import Choice, Graph, Space, at_least, at_most, connected, forbid
-from nasturtium.spaces.declare import Count, Forbid
+from nasturtium.spaces import (
+    Choice,
+    Graph,
+    Space,
+    at_least,
+    at_most,
+    connected,
+    forbid,
+    live_at_least,
+    live_at_most,
+)
+from nasturtium.spaces.declare import Count, Forbid, Live
 
 MASK = (1 << 64) - 1
 SAMPLE, MUTATE, CROSSOVER = 1, 2, 3
@@ -91,6 +101,10 @@ def valid(space: Space, code: list[int]) -> bool:
         elif isinstance(constraint, Count):
             count = sum(on[n] and value[n] == constraint.value for n in constraint.names)
             ok = count <= constraint.k if constraint.kind == "at_most" else count >= constraint.k
+        elif isinstance(constraint, Live):
+            count = live_count(space, code, constraint)
+            at_most_k = constraint.kind == "live_at_most"
+            ok = count <= constraint.k if at_most_k else count >= constraint.k
         else:
             ok = bool(live(space, code)[1]) or len(live(space, code)[0]) > 2
         if not ok:
@@ -128,6 +142,17 @@ def live(space: Space, code: list[int]) -> tuple[dict[str, Any], dict[tuple[str,
         nodes = {n: op for n, op in nodes.items() if n in fed and n in read}
         changed = size != len(nodes) + len(edges)
     return {**ends, **nodes}, edges
+
+
+def live_count(space: Space, code: list[int], constraint: Live) -> int:
+    """Nodes or edges on a path, of the operations that count; none where there is no path."""
+    nodes, edges = live(space, code)
+    labels = list((nodes if constraint.what == "nodes" else edges).values()) if edges else []
+    return sum(
+        not constraint.operations
+        or any(type(op) is type(name[0]) and op == name[0] for op in constraint.operations)
+        for name in labels
+    )
 
 
 def draw(space: Space, random: RowRandom) -> list[int]:
@@ -419,6 +444,11 @@ def spaces(draw_: st.DrawFn, *, max_decisions: int = 6) -> Space:
     constraints: list[Any] = []
     if draw_(st.integers(0, 3)) == 0:
         constraints.append(connected())
+    if draw_(st.integers(0, 3)) == 0:
+        limit = draw_(st.sampled_from([live_at_most, live_at_least]))
+        counted = draw_(st.lists(st.sampled_from([*OPS, "sum", 1, 2.5]), max_size=2))
+        what = draw_(st.sampled_from(["nodes", "edges"]))
+        constraints.append(limit(draw_(st.integers(0, 4)), what, counted))
     if draw_(st.integers(0, 3)) == 0:
         constraints.append(forbid(when(10)))
     if draw_(st.integers(0, 3)) == 0:

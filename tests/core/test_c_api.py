@@ -18,7 +18,16 @@ from numpy.typing import NDArray
 import nasturtium
 from nasturtium import _core
 from nasturtium.bookkeeping import AgeingQueue, Tree, TreeRule
-from nasturtium.encodings import categorical, one_hot
+from nasturtium.encodings import (
+    GraphArrays,
+    PathEncoder,
+    categorical,
+    graph_labels,
+    one_hot,
+    one_hot_bits,
+    operation_counts,
+)
+from nasturtium.graphs import GraphBatch, canonical_keys, canonical_orders, prune
 from nasturtium.keymap import KeyMap
 from nasturtium.spaces import (
     Choice,
@@ -29,6 +38,7 @@ from nasturtium.spaces import (
     save_codes,
     save_space,
 )
+from nasturtium.testing.graphs import hard_graphs, random_dags
 
 HEADER = Path(__file__).parents[2] / "csrc" / "include" / "nasturtium" / "c_api.h"
 OK, TEXT, ROW, EXHAUSTED, LIMIT, BUDGET, STATE, MEMORY, ARGUMENT, CAPACITY, INTERNAL = range(11)
@@ -127,7 +137,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Space, Handle]]:
 
 def test_every_prototype_was_found() -> None:
     text = " ".join(HEADER.read_text(encoding="utf-8").split())
-    assert len(declarations()) == text.count(") NST_NOEXCEPT;") == 57
+    assert len(declarations()) == text.count(") NST_NOEXCEPT;") == 76
 
 
 def test_versions_and_names() -> None:
@@ -333,6 +343,7 @@ def calls(codes: NDArray[np.uint8], space: Space) -> dict[str, list[Any]]:
         "nst_space_keys": [b"graph", n, from_, 1, room(np.uint64, 2)],
         "nst_space_one_hot": [n, from_, 1, room(np.float32, 40)],
         "nst_space_categorical": [n, from_, 1, room(np.int16, width)],
+        "nst_space_one_hot_bits": [n, from_, 1, room(np.uint64, 1)],
         "nst_space_save": [room(np.uint8, 400), 400 * n, number],
         "nst_codes_save": [n, from_, room(np.uint8, 100), 100 * n, number],
         "nst_codes_load": [at(batch), len(batch), to, n, number],
@@ -360,7 +371,7 @@ def test_null_is_refused_everywhere(nasbench: tuple[Space, Handle, NDArray[np.ui
         assert getattr(LIB, name)(None, *arguments, handle.error) == ARGUMENT
         assert getattr(LIB, name)(None, *arguments, None) == ARGUMENT
         assert "NULL" in handle.message
-    assert refused == 32
+    assert refused == 34
     space_out, size = ctypes.c_void_p(1), len(space.text)
     text = space.text.encode()
     for name in ("nst_space_create", "nst_space_load"):
@@ -478,6 +489,187 @@ class Book:
     def close(self) -> None:
         getattr(LIB, f"nst_{self.kind}_destroy")(self.made)
         LIB.nst_error_destroy(self.error)
+
+
+def test_encodings_are_those_of_python(pair: tuple[Space, Handle]) -> None:
+    space, handle = pair
+    n = 700
+    codes = space.sample(n, seed=4)
+    bits = np.zeros((n, (int(space.options.sum()) + 63) // 64), np.uint64)
+    assert handle.call("nst_space_one_hot_bits", n, at(codes), 2, at(bits)) == OK
+    assert np.array_equal(bits, one_hot_bits(space, codes))
+    if space.graph is None or not space.graph.nodes:
+        return
+    for zeros in (0, 1):
+        paths, plain = Book("paths", handle.space, zeros), PathEncoder(space, zeros=bool(zeros))
+        columns = LIB.nst_paths_columns(paths.made)
+        assert columns == plain.columns
+        words = np.zeros((n, (columns + 63) // 64), np.uint64)
+        assert paths("bits", n, at(codes), 2, at(words)) == OK
+        assert np.array_equal(words, plain.bits(codes))
+        few = max(1, columns // 2)
+        hot = np.zeros((n, few), np.float32)
+        assert paths("one_hot", n, at(codes), few, 1, at(hot)) == OK
+        assert np.array_equal(hot, plain.one_hot(codes, columns=few))
+        assert paths("one_hot", n, at(codes), columns + 1, 1, at(hot)) == ARGUMENT
+        assert paths("one_hot", n, at(codes), 0, 1, at(hot)) == ARGUMENT
+        paths.close()
+    for operations, pruned in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        view: Any = "operations" if operations else "nodes"
+        plain_arrays = GraphArrays(space, view=view, pruned=bool(pruned))
+        arrays = Book("arrays", handle.space, operations, pruned)
+        v = LIB.nst_arrays_vertices(arrays.made)
+        assert v == plain_arrays.vertices
+        assert LIB.nst_arrays_labels(arrays.made) == len(graph_labels(space))
+        shapes: dict[str, tuple[Any, ...]] = {
+            "adjacency": (np.float32, n, v, v), "nodes": (np.int16, n, v),
+            "edges": (np.int16, n, v, v), "mask": (np.bool_, n, v),
+        }  # fmt: skip
+        got = {name: np.ones(shape, kind) for name, (kind, *shape) in shapes.items()}
+        places = [at(array) for array in got.values()]
+        assert arrays("fill", n, at(codes), 2, *places) == OK
+        expected = plain_arrays(codes)
+        for name, array in got.items():
+            assert np.array_equal(array, getattr(expected, name)), name
+        places[2] = None  # type: ignore[call-overload]
+        assert arrays("fill", n, at(codes), 2, *places) == ARGUMENT
+        if pruned and operations:
+            counts = np.zeros((n, len(graph_labels(space))), np.int32)
+            assert arrays("counts", n, at(codes), 1, at(counts)) == OK
+            assert np.array_equal(counts, operation_counts(space, codes))
+        arrays.close()
+
+
+def test_encoders_outlive_their_space_and_refuse() -> None:
+    handle = Handle(nb201().text)
+    codes = nb201().sample(5, seed=1)
+    paths = Book("paths", handle.space, 1)
+    for kind, flags in (("paths", (2,)), ("arrays", (0, 7)), ("arrays", (2, 0))):
+        wrong = Book(kind, handle.space, *flags)
+        assert wrong.status == ARGUMENT
+        wrong.close()
+    none = Book("paths", None, 1)
+    assert none.status == ARGUMENT
+    flat = Handle(Space("flat", [Choice("a", (1, 2))]).text)
+    without = Book("paths", flat.space, 1)
+    assert without.status == LIMIT
+    handle.close()
+    words = np.zeros((5, 3), np.uint64)
+    assert paths("bits", 5, at(codes), 1, at(words)) == OK
+    assert np.array_equal(words, PathEncoder(nb201()).bits(codes))
+    codes[3, 1] = 9
+    assert paths("bits", 5, at(codes), 1, at(words)) == ROW
+    assert paths("bits", 5, None, 1, at(words)) == ARGUMENT
+    assert paths("bits", 5, at(words), 1, at(words)) == ARGUMENT
+    assert LIB.nst_paths_bits(None, 5, at(codes), 1, at(words), None) == ARGUMENT
+    assert LIB.nst_paths_columns(None) == LIB.nst_arrays_vertices(None) == 0
+    assert LIB.nst_arrays_labels(None) == 0
+    LIB.nst_paths_destroy(None)
+    LIB.nst_arrays_destroy(None)
+    for book in (paths, none, without):
+        book.close()
+    flat.close()
+
+
+class Sizes(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_uint64) for name in ("graphs", "vertices", "words", "edges")]
+
+
+def graphs_of(batch: GraphBatch) -> Book:
+    sizes = Sizes(len(batch), len(batch.labels), batch.rows.shape[1],
+                  0 if batch.edge_labels is None else len(batch.edge_labels))  # fmt: skip
+    marks = None if batch.edge_labels is None else at(batch.edge_labels)
+    arrays = (at(batch.offsets), at(batch.rows), at(batch.labels), marks)
+    return Book("graphs", ctypes.byref(sizes), *arrays)
+
+
+def read_back(made: int | None) -> GraphBatch:
+    sizes = Sizes()
+    assert LIB.nst_graphs_sizes(made, ctypes.byref(sizes), None) == OK
+    offsets = np.zeros(sizes.graphs + 1, np.int64)
+    rows = np.zeros((sizes.vertices, sizes.words), np.uint64)
+    labels, marks = np.zeros(sizes.vertices, np.uint64), np.zeros(sizes.edges, np.uint64)
+    places = [at(array) for array in (offsets, rows, labels, marks)]
+    assert LIB.nst_graphs_read(made, *places, None) == OK
+    return GraphBatch(offsets, rows, labels, marks)
+
+
+def same_graphs(a: GraphBatch, b: GraphBatch) -> bool:
+    def marks(batch: GraphBatch) -> NDArray[np.uint64]:
+        none = np.zeros(int(batch.edge_counts.sum()), np.uint64)
+        return none if batch.edge_labels is None else batch.edge_labels
+
+    parts = [(a.offsets, b.offsets), (a.rows, b.rows), (a.labels, b.labels), (marks(a), marks(b))]
+    return all(np.array_equal(x, y) for x, y in parts)
+
+
+def labeled_graphs() -> GraphBatch:
+    sparse = random_dags(300, 12, degree=3, labels=3, seed=2)
+    marks = np.random.default_rng(1).integers(0, 3, int(sparse.edge_counts.sum()), np.uint64)
+    return GraphBatch(sparse.offsets, sparse.rows, sparse.labels, marks)
+
+
+def test_graphs_are_those_of_python() -> None:
+    large = random_dags(3, 150, degree=2, labels=5, seed=3)
+    for batch in (labeled_graphs(), large, GraphBatch.from_edges([], [])):
+        graphs = graphs_of(batch)
+        assert graphs.status == OK and same_graphs(read_back(graphs.made), batch)
+        keys = np.zeros((len(batch), 2), np.uint64)
+        assert graphs("keys", 1, 0, 2, at(keys)) == OK
+        assert np.array_equal(keys, canonical_keys(batch))
+        order = np.zeros(len(batch.labels), np.int64)
+        assert graphs("orders", 1, 0, 1, at(order)) == OK
+        assert np.array_equal(order, canonical_orders(batch))
+        ends = np.zeros(len(batch), np.int64), np.full(len(batch), -1, np.int64)
+        pruned = ctypes.c_void_p()
+        assert graphs("prune", at(ends[0]), at(ends[1]), 2, ctypes.byref(pruned)) == OK
+        assert same_graphs(read_back(pruned.value), prune(batch))
+        LIB.nst_graphs_destroy(pruned)
+        graphs.close()
+
+
+def test_graphs_refuse() -> None:
+    batch = labeled_graphs()
+    graphs = graphs_of(batch)
+    keys = np.zeros((len(batch), 2), np.uint64)
+    assert graphs("keys", 2, 0, 1, at(keys)) == ARGUMENT
+    assert graphs("keys", 0, 0, 1, at(keys)) == ROW  # not symmetric
+    assert graphs("keys", 1, 0, 1, None) == ARGUMENT
+    assert graphs("keys", 1, 0, 1, at(keys) + 4) == ARGUMENT
+    hard = graphs_of(max(hard_graphs().values(), key=lambda g: len(g.labels)))
+    assert hard("keys", 1, 1, 1, at(keys)) == BUDGET
+    far = np.full(len(batch), 99, np.int64)
+    pruned = ctypes.c_void_p(1)
+    assert graphs("prune", at(far), at(far), 1, ctypes.byref(pruned)) == ROW
+    assert pruned.value is None
+    assert graphs("prune", None, at(far), 1, ctypes.byref(pruned)) == ARGUMENT
+    sizes = Sizes()
+    assert LIB.nst_graphs_sizes(None, ctypes.byref(sizes), None) == ARGUMENT
+    assert LIB.nst_graphs_sizes(graphs.made, None, None) == ARGUMENT
+    assert LIB.nst_graphs_read(graphs.made, None, None, None, None, None) == ARGUMENT
+    assert LIB.nst_graphs_keys(None, 1, 0, 1, at(keys), None) == ARGUMENT
+    LIB.nst_graphs_destroy(None)
+    for change, status in (("graphs", LIMIT), ("vertices", LIMIT), ("edges", LIMIT),
+                           ("words", LIMIT)):  # fmt: skip
+        sizes = Sizes(len(batch), len(batch.labels), 1, len(batch.edge_labels))  # type: ignore[arg-type]
+        setattr(sizes, change, 0 if change == "words" else getattr(sizes, change) - 1)
+        wrong = Book("graphs", ctypes.byref(sizes), at(batch.offsets), at(batch.rows),
+                     at(batch.labels), at(batch.edge_labels))  # type: ignore[arg-type]  # fmt: skip
+        assert wrong.status == status, change
+        wrong.close()
+    huge = Sizes(2**64 - 1, 2**63, 2**40, 1)
+    arrays = (at(batch.offsets), at(batch.rows), at(batch.labels), None)
+    for sizes in (huge, Sizes(2**64 - 1, 0, 1, 0), Sizes(0, 2**60, 1, 0)):
+        wrong = Book("graphs", ctypes.byref(sizes), *arrays)
+        assert wrong.status == ARGUMENT
+        wrong.close()
+    loop = Sizes(1, 1, 1, 0)
+    bits = np.array([2], np.uint64)
+    offsets = np.array([0, 1], np.int64)
+    wrong = Book("graphs", ctypes.byref(loop), at(offsets), at(bits), at(bits), None)
+    assert wrong.status == ROW  # a bit behind the last vertex
+    for book in (wrong, hard, graphs):
+        book.close()
 
 
 def loaded_book(kind: str, state: bytes) -> Book:

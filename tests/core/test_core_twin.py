@@ -18,6 +18,7 @@ from nasturtium.encodings import (
 )
 from nasturtium.errors import SpaceError
 from nasturtium.spaces import Choice, Graph, Space
+from nasturtium.spaces.declare import Live
 
 some = settings(
     max_examples=60,
@@ -38,6 +39,8 @@ def test_enumeration_validity_and_size(space: Space) -> None:
     expected = twin.enumerate_codes(space)
     assert codes_of(space) == expected
     assert space.size() == len(expected)
+    if not any(isinstance(constraint, Live) for constraint in space.constraints):
+        assert space.size(limit=0) == len(expected)  # nothing is listed
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 6, (50, len(space.decisions)), dtype=np.uint8)
     assert space.valid(noise).tolist() == [twin.valid(space, list(map(int, c))) for c in noise]

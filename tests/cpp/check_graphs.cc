@@ -1,11 +1,14 @@
 // Runs the batches of graphs without Python, under the sanitizers: every operation on wired,
-// mutated and damaged batches.
+// mutated and damaged batches; classes of families; hierarchies.
 #include <cstdio>
+#include <numeric>
 #include <vector>
 
+#include "nasturtium/dag_classes.hpp"
 #include "nasturtium/edit_distance.hpp"
 #include "nasturtium/graph_batch.hpp"
 #include "nasturtium/graph_moves.hpp"
+#include "nasturtium/hierarchy.hpp"
 #include "nasturtium/random_graphs.hpp"
 #include "nasturtium/rng.hpp"
 #include "require.hpp"
@@ -54,6 +57,7 @@ nst::MoveOptions all_verbs() {
   options.labels = {5, 6, 7};
   options.most_vertices = 80;
   options.most_in = 6;
+  options.units = {{5}, 4, 64};
   return options;
 }
 
@@ -149,10 +153,66 @@ bool damaged() {
   return true;
 }
 
+bool classes() {
+  for (const bool terminals : {false, true}) {
+    nst::DagFamily family;
+    family.least = family.most = 5;
+    family.labels = family.edge_labels = terminals ? 2 : 1;
+    family.most_edges = 6;
+    family.terminals = terminals;
+    nst::DagClasses made;
+    REQUIRE(made.begin(family).ok());
+    std::vector<std::uint64_t> counts(made.branches());
+    REQUIRE(made.count(0, made.branches(), 3, counts.data()).ok());
+    nst::GraphStore all, some;
+    REQUIRE(made.list(0, made.branches(), 2, all).ok());
+    const auto total = std::accumulate(counts.begin(), counts.end(), std::uint64_t{0});
+    REQUIRE(total == all.size() && total > 100);
+    std::vector<std::uint64_t> numbers(50);
+    REQUIRE(nst::draw_numbers({{1, 2}, 3, 2}, total, 50, numbers.data()).ok());
+    REQUIRE(made.take(counts, 50, numbers.data(), 2, some).ok() && some.size() == 50);
+    numbers[7] = total;
+    const nst::Status none = made.take(counts, 50, numbers.data(), 2, some);
+    REQUIRE(none.code == nst::Code::row && none.where == 7);
+    counts.back() += 1;
+    numbers.assign(1, total);
+    REQUIRE(made.take(counts, 1, numbers.data(), 1, some).code == nst::Code::limit);
+    REQUIRE(made.count(1, 0, 1, counts.data()).code == nst::Code::limit);
+    family.most = 17;
+    REQUIRE(made.begin(family).code == nst::Code::limit);
+  }
+  return nst::draw_numbers({{1, 2}, 3, 1}, 0, 0, nullptr).code == nst::Code::exhausted;
+}
+
+bool hierarchies() {
+  const nst::Hierarchy hierarchy{3, 1, {{2, 3}, {3, 4}, {1, 3}}};
+  const std::size_t width = nst::hierarchy_width(hierarchy);
+  REQUIRE(width == 2 * 3 + 3 * 6 + 3);
+  std::vector<std::uint8_t> codes(200 * width), made(200 * width);
+  REQUIRE(nst::trivial_codes(hierarchy, 200, codes.data()).ok());
+  REQUIRE(
+      nst::relabel_codes(hierarchy, {{1, 0}, 0, 2}, 50, true, 200, codes.data(), made.data()).ok());
+  nst::GraphStore flat;
+  REQUIRE(nst::flatten_codes(hierarchy, 200, made.data(), 2, flat).ok() && flat.size() == 200);
+  const Held held(flat);
+  REQUIRE(nst::check_graphs(held.view(), false, 1).ok());
+  nst::RowRandom random({13, 0}, 0, nst::Purpose::stream);
+  for (int i = 0; i < 300; ++i) {
+    for (std::uint8_t& byte : made) {
+      byte = static_cast<std::uint8_t>(random.below(i % 2 ? 3 : 256));
+    }
+    nst::GraphStore none;
+    REQUIRE(refused(nst::flatten_codes(hierarchy, 200, made.data(), 1, none)));
+    REQUIRE(refused(
+        nst::relabel_codes(hierarchy, {{1, 0}, 0, 1}, 3, false, 200, made.data(), codes.data())));
+  }
+  return true;
+}
+
 }  // namespace
 
 int main() {
-  if (!networks() || !damaged()) {
+  if (!networks() || !damaged() || !classes() || !hierarchies()) {
     return 1;
   }
   std::puts("done");

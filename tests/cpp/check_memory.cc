@@ -196,6 +196,65 @@ bool books() {
          exhaust("population", population) && exhaust("tree", tree);
 }
 
+// Graphs, and the encoders of a space.
+bool encoders(const nst_space* space) {
+  const nst_draws draws = {4, 0, 0, 1};
+  std::vector<std::uint8_t> codes(3 * nst_space_width(space)), present(3 * 4096);
+  std::vector<std::uint64_t> words(1 << 16);
+  std::vector<float> numbers(3 << 18);
+  std::vector<std::int16_t> nodes(3 * 4096), edges(3 << 18);
+  std::vector<std::int32_t> counts(1 << 16);
+  if (nst_space_sample(space, &draws, 3, codes.data(), g_error) != NST_OK) {
+    return false;
+  }
+  const auto bits = [&] {
+    return nst_space_one_hot_bits(space, 3, codes.data(), 1, words.data(), g_error);
+  };
+  const auto paths = [&] {
+    nst_paths* made = nullptr;
+    nst_status s = nst_paths_create(space, 1, &made, g_error);
+    s = s != NST_OK ? s : nst_paths_bits(made, 3, codes.data(), 1, words.data(), g_error);
+    s = s != NST_OK ? s : nst_paths_one_hot(made, 3, codes.data(), 1, 1, numbers.data(), g_error);
+    nst_paths_destroy(made);
+    return s;
+  };
+  const auto arrays = [&] {
+    nst_arrays* made = nullptr;
+    nst_status s = nst_arrays_create(space, 1, 1, &made, g_error);
+    s = s != NST_OK ? s
+                    : nst_arrays_fill(made, 3, codes.data(), 1, numbers.data(), nodes.data(),
+                                      edges.data(), present.data(), g_error);
+    s = s != NST_OK ? s : nst_arrays_counts(made, 3, codes.data(), 1, counts.data(), g_error);
+    nst_arrays_destroy(made);
+    return s;
+  };
+  // A space without a graph has neither.
+  return exhaust("one_hot_bits", bits) && (paths() != NST_OK || exhaust("paths", paths)) &&
+         (arrays() != NST_OK || exhaust("arrays", arrays));
+}
+
+bool graphs() {
+  const nst_graph_sizes sizes = {2, 7, 1, 6};
+  const std::int64_t offsets[] = {0, 4, 7}, sources[] = {0, 0}, sinks[] = {-1, -1};
+  const std::uint64_t rows[] = {6, 8, 8, 0, 2, 4, 0}, labels[] = {1, 2, 2, 3, 1, 2, 3};
+  const std::uint64_t marks[] = {1, 1, 1, 1, 0, 0};
+  std::int64_t order[7];
+  std::uint64_t keys[4];
+  const auto batch = [&] {
+    nst_graphs *made = nullptr, *pruned = nullptr;
+    nst_graph_sizes found;
+    nst_status s = nst_graphs_create(&sizes, offsets, rows, labels, marks, &made, g_error);
+    s = s != NST_OK ? s : nst_graphs_keys(made, 1, 0, 1, keys, g_error);
+    s = s != NST_OK ? s : nst_graphs_orders(made, 1, 0, 1, order, g_error);
+    s = s != NST_OK ? s : nst_graphs_prune(made, sources, sinks, 1, &pruned, g_error);
+    s = s != NST_OK ? s : nst_graphs_sizes(pruned, &found, g_error);
+    nst_graphs_destroy(made);
+    nst_graphs_destroy(pruned);
+    return s;
+  };
+  return batch() == NST_OK && exhaust("graphs", batch);
+}
+
 // With `large`, batches that are spread over threads too.
 bool run(const char* path, bool large) {
   std::ifstream file(path, std::ios::binary);
@@ -205,7 +264,7 @@ bool run(const char* path, bool large) {
     return false;
   }
   const bool good = moves(space, 5, 1) && keys(space, 2, 1) && states(space, text) &&
-                    (!large || (moves(space, 33000, 3) && keys(space, 520, 3)));
+                    encoders(space) && (!large || (moves(space, 33000, 3) && keys(space, 520, 3)));
   nst_space_destroy(space);
   return good;
 }
@@ -219,8 +278,8 @@ int main(int count, char** paths) {
       nst_error_create(&g_error) != NST_OK) {
     return 1;
   }
-  if (!books()) {
-    std::fprintf(stderr, "books: %s\n", nst_error_message(g_error));
+  if (!books() || !graphs()) {
+    std::fprintf(stderr, "books and graphs: %s\n", nst_error_message(g_error));
     return 1;
   }
   for (int i = 1; i < count; ++i) {

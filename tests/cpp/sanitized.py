@@ -22,6 +22,8 @@ from nasturtium.spaces import (
     connected,
     forbid,
     image_cell,
+    live_at_least,
+    live_at_most,
     nb201,
     residual_mlp,
 )
@@ -82,7 +84,7 @@ def environment() -> dict[str, str]:
 
 
 def strings_space() -> Space:
-    """Conditions on nodes, labels of several parts, a concatenation and every constraint."""
+    """Conditions on nodes, labels of several parts, a concatenation, constraints on the graph."""
     op, kernel = (
         Choice("op", ("conv", "pool", "none")),
         Choice("kernel", (3, 5), when={"op": "conv"}),
@@ -95,6 +97,7 @@ def strings_space() -> Space:
     )
     graph = graph.edge("a", "out", "sum", when={"depth": 1}).edge("in", "out", (op, kernel))
     limits = [connected(), forbid({"op": "conv", "kernel": 5, "depth": 2})]
+    limits += [live_at_most(4), live_at_least(1, "nodes", ("conv", "sum"))]
     return Space("strings", [op, kernel, depth], graph, limits, conventions={"text": "string"})
 
 

@@ -27,7 +27,7 @@ from export_cases import (
 from nasturtium import registry
 from nasturtium.export import model_source, trained_model
 from nasturtium.export.net_source import net_source
-from nasturtium.networks import Net, NetBuilder, baselines, cost, for_space, module
+from nasturtium.networks import Net, NetBuilder, baselines, cost, for_space, lower_nb101, module
 
 SPACES = {
     "nb201": ((3, 16, 16), 6),
@@ -72,6 +72,13 @@ def assert_equal(run_source: Run, net: Net) -> str:
 def test_every_space_equals_its_module(run_source: Run, space_name: str) -> None:
     for net in sampled(space_name):
         assert_equal(run_source, net)
+
+
+def test_narrow_nb101_cells_equal_their_modules(run_source: Run) -> None:
+    space = registry.create("nb101", "space")
+    for code in space.sample(12, seed=11):
+        arch = space.architecture(code)
+        assert_equal(run_source, lower_nb101.lower(arch, (3, 16, 16), 4, channels=11, cells=1))
 
 
 def test_baselines_equal_their_modules(run_source: Run) -> None:

@@ -52,6 +52,7 @@ IMAGE_OPS: list[tuple[str, dict[str, int | float | bool]]] = [
     ("identity", {}),
     ("zero", {}),
     ("times", {"factor": 2.5}),
+    ("first_channels", {"out": 3}),
 ]
 ROW_OPS: list[tuple[str, dict[str, int | float | bool]]] = [
     ("linear", {"out": 3}),
@@ -123,6 +124,7 @@ def test_every_operation_of_the_table_is_tested_here():
         ((Layer("a", "conv2d", ("x",), {"out": 3, "kernel": 9, "padding": 0}),), "does not fit"),
         ((Layer("a", "conv2d", ("x",), {"kernel": 3}),), "'out'"),
         ((Layer("a", "global_avg_pool"), Layer("b", "add", ("a", "x"))), "differ"),
+        ((Layer("a", "first_channels", ("x",), {"out": 4}),), "first 4 of 3 channels"),
     ],
 )
 def test_a_wrong_net_is_refused_in_one_line(layers, words):

@@ -26,6 +26,9 @@ from nasturtium.spaces import (
     connected,
     forbid,
     image_cell,
+    live_at_least,
+    live_at_most,
+    nb101_space,
     nb201,
     residual_mlp,
 )
@@ -72,6 +75,13 @@ def small(*constraints: Any) -> Space:
         (lambda: Space("s", [Choice("a", (1,))], None, [forbid({"a": 2})]), "no option 2"),
         (lambda: at_most(["a"], 1, 2), "not between 0 and the 1 names"),
         (lambda: at_least([], 1, 0), "0 names"),
+        (lambda: live_at_most(2017), "not between 0 and 2,016"),
+        (lambda: live_at_most(True), "k = True is not between"),
+        (lambda: live_at_least(1, "edge"), "counts 'nodes' or 'edges', not 'edge'"),
+        (lambda: live_at_least(1, "edges", ["a b"]), "option 'a b'"),
+        (lambda: Space("s", [Choice("a", (1,))], None, [live_at_most(1)]), "behind a graph"),
+        (lambda: small(live_at_most(1, "nodes")).architecture(np.array([0, 2, 0, 0], np.uint8)),
+         r"constraint 1 \(live_at_most 1 nodes\) is not met"),
         (lambda: Graph().node("a", "x").node("a", "x"), "declared twice"),
         (lambda: Graph().node("a", "x").edge("a", "b", "x"), "declare node 'b' first"),
         (lambda: Graph().node("a", "x").node("b", "x").edge("b", "a", "x"), "declared first"),
@@ -117,7 +127,7 @@ def test_inactive_decisions_and_attributes_in_keys() -> None:
     assert one != space.parse("small:depth=1,a=conv,rate=1.0").key()
 
 
-@pytest.mark.parametrize("make", [nb201, image_cell, residual_mlp, small])
+@pytest.mark.parametrize("make", [nb101_space, nb201, image_cell, residual_mlp, small])
 def test_text_round_trip(make: Any) -> None:
     space = make()
     for code in space.sample(200, seed=5):
@@ -147,7 +157,34 @@ def test_sizes_with_constraints_by_enumeration() -> None:
     codes = itertools.product(range(4), repeat=6)
     assert space.size() == sum(c.count(3) <= 1 and c.count(2) >= 2 for c in codes)
     with pytest.raises(SpaceError, match="too many to enumerate"):
-        image_cell().size("function")
+        nb101_space().size("pruned")
+
+
+def test_limits_count_only_what_lies_on_a_path() -> None:
+    """The graph of `small`: in -a-> mid -conv-> out, and at depth 2 in -b-> out."""
+    space = small(live_at_most(1, "edges", ("skip", "conv")), live_at_least(3, "nodes"))
+    # Three nodes need a path through mid: two edges, where a's may be neither skip nor conv.
+    assert space.size() == 0
+    space = small(live_at_least(1, "edges", "skip"), live_at_most(2))
+    kept = {str(space.architecture(code)) for code in space.enumerate()}
+    assert {text.removesuffix(",rate=0.5") for text in kept if text.endswith("0.5")} == {
+        "small:depth=1,a=skip", "small:depth=2,a=skip,b=none", "small:depth=2,a=none,b=skip",
+    }  # fmt: skip
+    assert space.size() == len(kept) == 6
+
+
+def test_what_only_multiplies_is_not_listed() -> None:
+    """Frames of `image_cell` times cells: 7^6 codes of edges, the valid of which are listed."""
+    space = image_cell()
+    edges = [choice for choice in space.decisions if choice.name.startswith("edge")]
+    frame = [choice for choice in space.decisions if not choice.name.startswith("edge")]
+    cell = Space("cell", edges, space.graph, space.constraints)
+    codes = cell.enumerate()
+    frames = Space("frame", frame).size()
+    assert space.size() == frames * len(codes)
+    keys = np.unique(cell.keys(codes, "function"), axis=0)
+    assert space.size("function") == frames * len(keys)
+    assert frames == len(Space("frame", frame).enumerate())
 
 
 def hostile() -> list[tuple[str, str]]:
@@ -171,6 +208,10 @@ def hostile() -> list[tuple[str, str]]:
         (good.replace("end\n", "at_most 4294967297 \"skip\" a\nend\n"), "K is '4294967297'"),
         (good.replace("end\n", "at_most -1 \"skip\" a\nend\n"), "K is '-1'"),
         (good.replace("end\n", "at_most " + "9" * 200 + " \"skip\" a\nend\n"), "K is"),
+        (good.replace("end\n", "live_at_most 2017 edges\nend\n"), "K is '2017'"),
+        (good.replace("end\n", "live_at_most 1 edge\nend\n"), r"K nodes\|edges VALUE"),
+        (good.replace("end\n", "live_at_least 1\nend\n"), r"K nodes\|edges VALUE"),
+        (good.replace("end\n", "live_at_least 1 nodes a\nend\n"), "'a' is no value"),
         (good.replace("end\n", "forbid\nend\n"), "expected 'forbid"),
         (good.replace("end\n", "\nend\n"), "empty line"),
         (good.replace("end\n", "import os\nend\n"), "unknown statement 'import'"),
@@ -277,8 +318,41 @@ def test_counts_of_spaces_that_are_too_large_to_list() -> None:
     pair = [forbid({"d0": "a", "d59": ("b", "c")})]
     assert Space("s", names, None, pair).size() == 3**60 - 2 * 3**58
     graph = Graph().node("in", "sum").node("out", "sum").edge("in", "out", names[0])
-    with pytest.raises(SpaceError, match=r"connected\(\) is counted by listing only"):
-        Space("s", names, graph, [connected()]).size()
+    # One decision has to do with the graph; "none" is none of its options.
+    assert Space("s", names, graph, [connected()]).size() == 3**60
+    some_none = [Choice(f"d{i}", ("none", "b", "c")) for i in range(60)]
+    graph = Graph().node("in", "sum").node("out", "sum").edge("in", "out", some_none[0])
+    assert Space("s", some_none, graph, [connected()]).size() == 2 * 3**59
+    # Nine nodes with an edge or none between every two: v is reached by 2^v - 2^(v - r) of the sets
+    # of edges into it where r nodes before it are.
+    ways = {1: 1}
+    for v in range(1, 9):
+        reached = {r + 1: w * (2**v - 2 ** (v - r)) for r, w in ways.items()}
+        if v == 8:
+            break
+        for r, w in ways.items():
+            reached[r] = reached.get(r, 0) + w * 2 ** (v - r)
+        ways = reached
+    pairs = list(itertools.combinations(range(9), 2))
+    edges = [Choice(f"e{a}{b}", ("none", "skip")) for a, b in pairs]
+    graph = Graph()
+    for v in range(9):
+        graph.node(f"n{v}", "sum")
+    for (a, b), choice in zip(pairs, edges, strict=True):
+        graph.edge(f"n{a}", f"n{b}", choice)
+    for order in (edges, edges[::-1]):
+        assert Space("s", order, graph, [connected()]).size() == sum(reached.values())
+    with pytest.raises(SpaceError, match="too many to enumerate"):
+        Space("s", edges, graph, [live_at_most(9)]).size()
+    # Seven edges in a row with 200 operations each, beside a decision on a width.
+    chain = [Choice(f"e{i}", ("none", *(f"op{j}" for j in range(200)))) for i in range(7)]
+    graph = Graph().node("n0", "sum")
+    for i, choice in enumerate(chain):
+        graph.node(f"n{i + 1}", "sum").edge(f"n{i}", f"n{i + 1}", choice)
+    space = Space("s", [*chain, Choice("width", (1, 2, 3))], graph, [connected()])
+    assert space.size() == 3 * 200**7
+    with pytest.raises(SpaceError, match="too many to enumerate"):
+        space.size("graph")
 
 
 def test_versions_of_a_code_by_scale() -> None:

@@ -145,6 +145,92 @@ NST_API nst_status nst_space_categorical(const nst_space* space, uint64_t n, con
                                          uint32_t threads, int16_t* out,
                                          nst_error* error) NST_NOEXCEPT;
 
+/* The columns of one_hot as bits, (nst_space_one_hot_width() + 63) / 64 words a row: column c is
+ * bit c % 64 of word c / 64. */
+NST_API nst_status nst_space_one_hot_bits(const nst_space* space, uint64_t n, const uint8_t* codes,
+                                          uint32_t threads, uint64_t* out,
+                                          nst_error* error) NST_NOEXCEPT;
+
+/* The paths from input to output that a code has, as the labels on them (paths.hpp). Where `zeros`
+ * is 1, those through a zero operation count too. The handle keeps what it needs of the space. */
+typedef struct nst_paths nst_paths;
+NST_API nst_status nst_paths_create(const nst_space* space, uint32_t zeros, nst_paths** out,
+                                    nst_error* error) NST_NOEXCEPT;
+NST_API void nst_paths_destroy(nst_paths* paths) NST_NOEXCEPT;
+NST_API uint64_t nst_paths_columns(const nst_paths* paths) NST_NOEXCEPT;
+
+/* Of n codes: the columns as bits, (nst_paths_columns() + 63) / 64 words a row, or the first
+ * `columns` of them as 0 and 1. */
+NST_API nst_status nst_paths_bits(const nst_paths* paths, uint64_t n, const uint8_t* codes,
+                                  uint32_t threads, uint64_t* out, nst_error* error) NST_NOEXCEPT;
+NST_API nst_status nst_paths_one_hot(const nst_paths* paths, uint64_t n, const uint8_t* codes,
+                                     uint64_t columns, uint32_t threads, float* out,
+                                     nst_error* error) NST_NOEXCEPT;
+
+/* The graphs of codes as arrays of one shape (graph_arrays.hpp): a vertex for each declared node,
+ * or where `operations` is 1 for each part that can carry an operation; where `prune` is 1 without
+ * what lies on no path from input to output. The handle keeps what it needs of the space. */
+typedef struct nst_arrays nst_arrays;
+NST_API nst_status nst_arrays_create(const nst_space* space, uint32_t operations, uint32_t prune,
+                                     nst_arrays** out, nst_error* error) NST_NOEXCEPT;
+NST_API void nst_arrays_destroy(nst_arrays* arrays) NST_NOEXCEPT;
+NST_API uint64_t nst_arrays_vertices(const nst_arrays* arrays) NST_NOEXCEPT;
+NST_API uint64_t nst_arrays_labels(const nst_arrays* arrays) NST_NOEXCEPT;
+
+/* Of n codes and V vertices: `adjacency` n x V x V of 0 and 1, `node_labels` n x V and
+ * `edge_labels` n x V x V of label numbers from 1 on, 0 where there is nothing, `present` n x V. */
+NST_API nst_status nst_arrays_fill(const nst_arrays* arrays, uint64_t n, const uint8_t* codes,
+                                   uint32_t threads, float* adjacency, int16_t* node_labels,
+                                   int16_t* edge_labels, uint8_t* present,
+                                   nst_error* error) NST_NOEXCEPT;
+
+/* How often each label occurs in n codes, n x nst_arrays_labels(). */
+NST_API nst_status nst_arrays_counts(const nst_arrays* arrays, uint64_t n, const uint8_t* codes,
+                                     uint32_t threads, int32_t* out, nst_error* error) NST_NOEXCEPT;
+
+/* A batch of directed graphs of any sizes up to 4,096 vertices; immutable. Graph g has the vertices
+ * offsets[g] to offsets[g + 1] of all. Bit w % 64 of rows[v * words + w / 64] is the edge from
+ * vertex v of all to vertex w of its graph; labels are any numbers, those of edges stand in the
+ * order of the bits. */
+typedef struct nst_graphs nst_graphs;
+typedef struct nst_graph_sizes {
+  uint64_t graphs;
+  uint64_t vertices;
+  uint64_t words;
+  uint64_t edges;
+} nst_graph_sizes;
+
+/* Copies graphs + 1 offsets, vertices x words rows, a label for each vertex and each edge. Edge
+ * labels may be NULL, for all 0; `edges` is then not looked at. NST_ERROR_ROW with the first graph,
+ * NST_ERROR_LIMIT with arrays, that break these rules. */
+NST_API nst_status nst_graphs_create(const nst_graph_sizes* sizes, const int64_t* offsets,
+                                     const uint64_t* rows, const uint64_t* labels,
+                                     const uint64_t* edge_labels, nst_graphs** out,
+                                     nst_error* error) NST_NOEXCEPT;
+NST_API void nst_graphs_destroy(nst_graphs* graphs) NST_NOEXCEPT;
+NST_API nst_status nst_graphs_sizes(const nst_graphs* graphs, nst_graph_sizes* out,
+                                    nst_error* error) NST_NOEXCEPT;
+
+/* Writes arrays as long as nst_graphs_sizes says. */
+NST_API nst_status nst_graphs_read(const nst_graphs* graphs, int64_t* offsets, uint64_t* rows,
+                                   uint64_t* labels, uint64_t* edge_labels,
+                                   nst_error* error) NST_NOEXCEPT;
+
+/* Keys of 128 bits of the exact canonical forms, two words a graph: equal for isomorphic graphs,
+ * labels included. Where `directed` is 0, graphs must have each edge in both directions.
+ * NST_ERROR_BUDGET with the first graph that takes more than `budget` search nodes, 0 for 100,000.
+ * And for each vertex of all, the vertex of its graph at that place of the canonical form. */
+NST_API nst_status nst_graphs_keys(const nst_graphs* graphs, uint32_t directed, uint64_t budget,
+                                   uint32_t threads, uint64_t* out, nst_error* error) NST_NOEXCEPT;
+NST_API nst_status nst_graphs_orders(const nst_graphs* graphs, uint32_t directed, uint64_t budget,
+                                     uint32_t threads, int64_t* out, nst_error* error) NST_NOEXCEPT;
+
+/* The graphs without vertices that lie on no path from source to sink, one of each a graph; a
+ * number below 0 counts from the end. */
+NST_API nst_status nst_graphs_prune(const nst_graphs* graphs, const int64_t* sources,
+                                    const int64_t* sinks, uint32_t threads, nst_graphs** out,
+                                    nst_error* error) NST_NOEXCEPT;
+
 /* n words of the blocks counter, counter + 1, ... (two words a block) of Philox-4x32-10. */
 NST_API nst_status nst_random_words(uint64_t seed, uint32_t stream, uint64_t counter, uint64_t n,
                                     uint64_t* out, nst_error* error) NST_NOEXCEPT;

@@ -39,4 +39,9 @@ bool prune(const Space& space, LiveGraph& graph);
 // Whether the output is reachable from the input; without building the graph.
 bool reaches_output(const Space& space, const std::uint8_t* code, const std::uint8_t* active);
 
+// How many nodes or edges that a constraint on live ones counts lie on a path from the input to the
+// output, both ends among the nodes; 0 without such a path.
+std::uint32_t count_live(const Space& space, const Constraint& constraint, const std::uint8_t* code,
+                         const std::uint8_t* active);
+
 }  // namespace nasturtium

@@ -69,12 +69,22 @@ struct Edge {
   Conditions when;
 };
 
-enum class ConstraintKind : std::uint8_t { forbid, at_most, at_least, connected };
+enum class ConstraintKind : std::uint8_t {
+  forbid,
+  at_most,
+  at_least,
+  connected,
+  live_at_most,
+  live_at_least
+};
 
 struct Constraint {
   ConstraintKind kind = ConstraintKind::connected;
   std::uint32_t k = 0;
   Conditions terms;
+  // Of the live kinds: whether nodes are counted or edges, and of which operations; none: of all.
+  bool nodes = false;
+  std::vector<Token> operations;
 };
 
 // A compiled space. Decisions come after those that their conditions name, edges go from earlier

@@ -1,7 +1,8 @@
-"""`nasturtium bench core`: how fast the core is on this machine, beside its peers."""
+"""`nasturtium bench`: how fast the core and the kernels are here, beside their peers."""
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +15,6 @@ from nasturtium.errors import UserError
 
 bench = typer.Typer(help="Measure this installation.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
-
-
-@bench.callback()
-def options() -> None:
-    """Keeps `core` a command of its own while it is the only one."""
 
 
 @bench.command()
@@ -37,9 +33,40 @@ def core(
     Each operation has its figure, those of the peers that are installed (moocore, deap), the ratio
     to the best of them, the bar and whether it is met, and the growth over three sizes.
     """
+    _check_folder(json_file)
+    rows = run_suites(suite or SUITES, runs=1 if quick else RUNS, on_row=_print)
+    _finish(rows, json_file)
+
+
+@bench.command()
+def kernels(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="write the list as JSON")
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="torch.compile as well: needs a compiler, a minute")
+    ] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="one run of each, not seven")] = False,
+) -> None:
+    """Time the fused kernels beside plain torch: results first, then the best of seven runs.
+
+    All take turns in one run; a step is forward and backward with all gradients.
+    """
+    _check_folder(json_file)
+    measure = importlib.import_module("nasturtium.bench.kernels").measure
+    rows = []
+    for row in measure(1 if quick else RUNS, compiled=compiled):
+        rows.append({"suite": "kernels", **row.as_dict()})
+        _print(rows[-1])
+    _finish(rows, json_file)
+
+
+def _check_folder(json_file: Path | None) -> None:
     if json_file is not None and not json_file.absolute().parent.is_dir():
         raise UserError(f"there is no folder {json_file.absolute().parent}")
-    rows = run_suites(suite or SUITES, runs=1 if quick else RUNS, on_row=_print)
+
+
+def _finish(rows: list[dict[str, Any]], json_file: Path | None) -> None:
     if json_file is not None:
         text = json.dumps(rows, indent=1, ensure_ascii=False)
         json_file.write_text(text + "\n", encoding="utf-8")

@@ -9,19 +9,39 @@ from nasturtium.graphs.canonical import (
     prune,
     reorder,
 )
+from nasturtium.graphs.dags import DagClasses, DagFamily
 from nasturtium.graphs.distance import EditCosts, edit_bounds, edit_distances
-from nasturtium.graphs.moves import NASBOT, NASBOT_STEPS, REAL_2017, VERBS, Limits, mutate
+from nasturtium.graphs.hierarchy import LIU_2018, Hierarchy
+from nasturtium.graphs.moves import (
+    NASBOT,
+    NASBOT_STEPS,
+    NASBOT_UNITS,
+    REAL_2017,
+    UNIT_VERBS,
+    VERBS,
+    Limits,
+    Units,
+    mutate,
+    with_units,
+)
 from nasturtium.graphs.wiring import barabasi_albert, erdos_renyi, watts_strogatz
 
 __all__ = [
+    "LIU_2018",
     "MAX_VERTICES",
     "NASBOT",
     "NASBOT_STEPS",
+    "NASBOT_UNITS",
     "REAL_2017",
+    "UNIT_VERBS",
     "VERBS",
+    "DagClasses",
+    "DagFamily",
     "EditCosts",
     "GraphBatch",
+    "Hierarchy",
     "Limits",
+    "Units",
     "automorphism_counts",
     "barabasi_albert",
     "canonical_forms",
@@ -34,4 +54,5 @@ __all__ = [
     "prune",
     "reorder",
     "watts_strogatz",
+    "with_units",
 ]

@@ -14,6 +14,7 @@ __all__ = ["Lower", "for_space", "register_lowering"]
 Lower: TypeAlias = Callable[[Architecture, Sequence[int], int], Net]
 
 _BUILT_IN = {
+    "nb101": "nasturtium.networks.lower_nb101",
     "nb201": "nasturtium.networks.lower_nb201",
     "image_cell": "nasturtium.networks.lower_image_cell",
     "residual_mlp": "nasturtium.networks.lower_residual_mlp",

@@ -191,6 +191,13 @@ def _concat_shape(args: _Args, shapes: tuple[Shape, ...]) -> Shape:
     return sum(shape[0] for shape in shapes), *shapes[0][1:]
 
 
+def _first_shape(args: _Args, shapes: tuple[Shape, ...]) -> Shape:
+    out, channels = _int(args, "out"), _image(shapes[0])[0]
+    if not 1 <= out <= channels:
+        raise SpaceError(f"the first {out} of {channels} channels cannot be taken")
+    return out, *shapes[0][1:]
+
+
 def _scale_shape(args: _Args, shapes: tuple[Shape, ...]) -> Shape:
     if _image(shapes[0])[0] != _row(shapes[1]):
         raise SpaceError(f"one factor per channel is needed, not {shapes[1]} for {shapes[0]}")
@@ -259,6 +266,7 @@ OPS: Mapping[str, Op] = {
     "add": Op(_equal_shapes, _join(" + ")),
     "multiply": Op(_equal_shapes, _join(" * ")),
     "concat": Op(_concat_shape, _concat_text),
+    "first_channels": Op(_first_shape, lambda args, inputs: f"{{0}}[:, :{_int(args, 'out')}]"),
     # One factor per channel, as squeeze-and-excitation multiplies them.
     "scale_channels": Op(_scale_shape, _text("{0} * {1}[:, :, None, None]")),
 }

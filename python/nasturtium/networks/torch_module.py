@@ -121,6 +121,9 @@ def _function(layer: Layer) -> Callable[..., Tensor] | None:
     if layer.op == "times":
         factor = float(layer.args["factor"])
         return lambda x: x * factor
+    if layer.op == "first_channels":
+        kept = int(layer.args["out"])
+        return lambda x: x[:, :kept]
     return _MODULE_CALLS.get(layer.op, _FUNCTIONS.get(layer.op))
 
 

@@ -44,6 +44,7 @@ _MAJOR = {
     "multiply": "Multiply",
     "concat": "Concatenate",
     "scale_channels": "Scale channels",
+    "first_channels": "First channels",
 }
 _INPUT = -1
 

@@ -8,10 +8,14 @@ from nasturtium.spaces.declare import (
     at_most,
     connected,
     forbid,
+    live_at_least,
+    live_at_most,
 )
 from nasturtium.spaces.distinct import Classes, classes, merge_classes
 from nasturtium.spaces.image_cell import image_cell
+from nasturtium.spaces.nb101_space import nb101_space
 from nasturtium.spaces.nb201 import nb201
+from nasturtium.spaces.orderly import OrderlyClasses
 from nasturtium.spaces.residual_mlp import residual_mlp
 from nasturtium.spaces.space import Space
 from nasturtium.spaces.state import load_codes, load_space_text, save_codes, save_space
@@ -21,6 +25,7 @@ __all__ = [
     "Choice",
     "Classes",
     "Graph",
+    "OrderlyClasses",
     "Space",
     "at_least",
     "at_most",
@@ -28,9 +33,12 @@ __all__ = [
     "connected",
     "forbid",
     "image_cell",
+    "live_at_least",
+    "live_at_most",
     "load_codes",
     "load_space_text",
     "merge_classes",
+    "nb101_space",
     "nb201",
     "residual_mlp",
     "save_codes",

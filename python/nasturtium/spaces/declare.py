@@ -19,6 +19,7 @@ Label: TypeAlias = "tuple[LabelPart, ...]"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
 _OPTION = re.compile(r'[^\s,=|"\\\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029]{1,64}')
 _MAX_OPTIONS = 256
+_MAX_EDGES = 2016
 
 
 def check_name(name: str, what: str) -> str:
@@ -176,6 +177,11 @@ class Graph:
         self.weightless, self.concat = _names(weightless), _names(concat)
         self.nodes, self.edges = [], []
 
+    @property
+    def parts(self) -> list[Node | Edge]:
+        """The nodes, then the edges."""
+        return [*self.nodes, *self.edges]
+
     def node(
         self, name: str, label: LabelPart | Sequence[LabelPart], when: When | None = None
     ) -> Self:
@@ -229,7 +235,17 @@ class Connected:
     """The output is reachable from the input."""
 
 
-Constraint: TypeAlias = Forbid | Count | Connected
+@dataclass(frozen=True)
+class Live:
+    """At most or at least `k` nodes or edges, of these operations, lie between input and output."""
+
+    kind: str
+    what: str
+    k: int
+    operations: tuple[Option, ...]
+
+
+Constraint: TypeAlias = Forbid | Count | Connected | Live
 
 
 def forbid(when: When) -> Forbid:
@@ -260,3 +276,34 @@ def at_least(names: Iterable[str | Choice], value: Option, k: int) -> Count:
 def connected() -> Connected:
     """The output of the graph is reachable from its input through edges that are not zero."""
     return Connected()
+
+
+def _live(kind: str, k: int, what: str, operations: Option | Iterable[Option]) -> Live:
+    if what not in ("nodes", "edges"):
+        raise SpaceError(f"{kind} counts 'nodes' or 'edges', not {what!r}")
+    if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= _MAX_EDGES:
+        raise SpaceError(f"{kind}: k = {k!r} is not between 0 and {_MAX_EDGES:,}")
+    listed = (operations,) if isinstance(operations, (str, int, float, bool)) else operations
+    return Live(kind, what, k, tuple(check_option(value, kind) for value in listed))
+
+
+def live_at_most(k: int, what: str = "edges", operations: Option | Iterable[Option] = ()) -> Live:
+    """At most `k` of the graph's edges or nodes lie on a path from its input to its output.
+
+    What is dead does not count, so that a limit on size is one of what is built. Input and output
+    count as nodes where there is a path.
+
+    Args:
+        k: 0 to 2,016.
+        what: "edges" or "nodes".
+        operations: only those whose label begins with one of these count; without any, all do.
+    """
+    return _live("live_at_most", k, what, operations)
+
+
+def live_at_least(k: int, what: str = "edges", operations: Option | Iterable[Option] = ()) -> Live:
+    """At least `k` of them lie on such a path; arguments as of `live_at_most`.
+
+    For example `live_at_least(1, "edges", ("conv_1x1", "conv_3x3"))`: no network without weights.
+    """
+    return _live("live_at_least", k, what, operations)

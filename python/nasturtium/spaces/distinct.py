@@ -55,7 +55,9 @@ def classes(
 ) -> Classes:
     """The classes of a shard of a space under a convention of `Space.keys`.
 
-    Memory is that of the classes and of `most` codes; shards are merged by `merge_classes`.
+    Every valid code is listed and its key looked up, for any space and convention: memory is that
+    of the classes and of `most` codes; shards are merged by `merge_classes`. The classes of whole
+    cells under `graph` can be generated without listing codes: `OrderlyClasses`.
 
     Raises:
         SpaceError: as `Space.enumerate_part` and `Space.keys`.

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from nasturtium.errors import SpaceError, nearest
 from nasturtium.spaces.architecture import Architecture, parse_values
 from nasturtium.spaces.count import count_genotypes
-from nasturtium.spaces.declare import Choice, Connected, Constraint, Graph, Option, check_name
+from nasturtium.spaces.declare import Choice, Constraint, Graph, Option, check_name
+from nasturtium.spaces.size import Declared, count_classes, count_valid
 from nasturtium.spaces.text import space_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Space:
         decisions: in an order where conditions name earlier decisions.
         graph: its labels and conditions mention decisions. A decision that it does not mention is
             an attribute: its active value is part of every key.
-        constraints: made by `forbid`, `at_most`, `at_least`, `connected`.
+        constraints: made by `forbid`, `at_most`, `at_least`, `connected`, `live_at_most`,
+            `live_at_least`.
         formatter, parser: importable functions from active values to the part of the text form
             behind `name:` and back; without them it is `decision=value,...`.
         conventions: further names for `keys`: `{name: "string" | "string_skip"}`, the two rules
@@ -313,21 +315,18 @@ class Space:
     def size(self, convention: str = "genotype", *, limit: int = _ENUMERATION_LIMIT) -> int:
         """Number of architectures that differ under a convention of `keys`.
 
-        Genotypes are counted exactly however many they are, constraints other than `connected()`
-        included; everything else by enumeration. Raises `SpaceError` where that would pass `limit`.
+        Exact, as a Python integer. Genotypes are counted without listing them where no constraint
+        is on the graph; under `connected()`, `live_at_most` and `live_at_least` one code for each
+        pattern of nodes and edges is listed. Of the classes under other conventions, those of the
+        decisions that the graph depends on are listed; all else multiplies them. Raises
+        `SpaceError` where more than `limit` codes would have to be listed.
         """
         self._check_convention(convention)
+        declared = Declared(self.name, self.decisions, self._graph, self.constraints)
         if convention == "genotype":
-            if not any(isinstance(constraint, Connected) for constraint in self.constraints):
-                return count_genotypes(self.decisions, self.constraints)
-            if self.genotypes > limit:
-                raise SpaceError(
-                    f"connected() is counted by listing only, and {self.name!r} has "
-                    f"{self.genotypes:,} genotypes (limit {limit:,})"
-                )
-            return len(self.enumerate(limit=limit))
-        keys = self.keys(self.enumerate(limit=limit), convention)
-        return len(np.unique(keys, axis=0))
+            return count_valid(declared, limit=limit)
+        rule = self._rules.get(convention)
+        return count_classes(declared, rule or convention, rule=rule is not None, limit=limit)
 
     def valid(self, codes: Codes) -> NDArray[np.bool_]:
         """Which rows are in range, 0 where inactive, and meet the constraints, bool[n]."""

@@ -14,6 +14,7 @@ from nasturtium.spaces.declare import (
     Forbid,
     Graph,
     Label,
+    Live,
     Option,
     option_text,
 )
@@ -89,7 +90,13 @@ def _constraint_line(constraint: Constraint, decisions: Mapping[str, Choice]) ->
                 _known(name, decisions, constraint.kind).index(constraint.value)
             value = token(constraint.value)
             return " ".join([constraint.kind, str(constraint.k), value, *constraint.names])
-    raise SpaceError(f"{constraint!r} is no constraint: use forbid, at_most, at_least, connected")
+        case Live():
+            operations = (token(value) for value in constraint.operations)
+            return " ".join([constraint.kind, str(constraint.k), constraint.what, *operations])
+    raise SpaceError(
+        f"{constraint!r} is no constraint: use forbid, at_most, at_least, connected, "
+        "live_at_most, live_at_least"
+    )
 
 
 def space_text(

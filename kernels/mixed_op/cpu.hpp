@@ -1,0 +1,47 @@
+#pragma once
+// The mixed operation of a DARTS edge, float32, images as N, H, W, C:
+// out = sum over candidates of alpha times the candidate's output. reference.py is the definition.
+
+#include <cstddef>
+
+namespace nasturtium::kernels {
+
+enum Candidate {
+  kNone,
+  kMaxPool,
+  kAveragePool,
+  kSkip,
+  kSeparable3,
+  kSeparable5,
+  kDilated3,
+  kDilated5,
+  kCandidates
+};
+
+// height and width are the input's; the output has (height - 1) / stride + 1 rows.
+struct MixedShape {
+  std::ptrdiff_t batch, channels, height, width;
+  int stride, count;  // stride 1 or 2; count of candidates, none twice
+  int candidates[kCandidates];
+  bool training;  // statistics of the batch, or else those that are given
+  double epsilon;
+};
+
+// Normalizations are numbered by candidate: one for a pool, one for a dilated convolution, two for
+// a separable one. mean and variance (biased) are [normalizations][channels]. Weights go by
+// convolution: depthwise [C][k * k], then pointwise [output][input]. `kept` holds one image batch
+// [N][H][W][C rounded up to 8] for each pair of weights.
+struct MixedTable {
+  // kept may be null: nothing is kept then. mean and variance are written in training, else read.
+  // False when memory ran out; nothing else can fail.
+  bool (*forward)(const MixedShape&, const float* x, const float* alpha,
+                  const float* const* weights, float* out, float* kept, float* mean,
+                  float* variance, int threads);
+  // grad_x, grad_alpha or grad_weights may be null: they are then not computed.
+  bool (*backward)(const MixedShape&, const float* grad, const float* x, const float* alpha,
+                   const float* const* weights, const float* kept, const float* mean,
+                   const float* variance, float* grad_x, float* grad_alpha,
+                   float* const* grad_weights, int threads);
+};
+
+}  // namespace nasturtium::kernels

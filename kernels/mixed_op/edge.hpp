@@ -1,0 +1,253 @@
+#pragma once
+// What both directions of a mixed operation share: its plan, prepared weights, statistics, and the
+// scratch of one thread.
+
+#include "mixed_op/cpu.hpp"
+#include "mixed_op/halve.hpp"
+#include "mixed_op/pools.hpp"
+
+namespace {
+
+using namespace nasturtium::kernels;
+
+constexpr int kMostStages = 7;
+constexpr int kMostNorms = 8;
+
+// One ReLU -> depthwise -> pointwise -> normalization; of kernel 0 the skipped input of stride 2.
+struct Stage {
+  int kernel, dilation, norm, alpha;  // alpha: number of the candidate that it belongs to
+  bool second;                        // takes the normalized output of the stage before it
+  bool last;                          // its normalized output is the candidate's
+};
+
+struct Plan {
+  int norms = 0, stages = 0;
+  int norm_of[kCandidates], stage_of[kCandidates];  // of a candidate's output, or -1
+  Stage stage[kMostStages];
+
+  explicit Plan(const MixedShape& s) {
+    for (int k = 0; k < s.count; ++k) {
+      norm_of[k] = stage_of[k] = -1;
+      switch (s.candidates[k]) {
+        case kMaxPool:
+        case kAveragePool:
+          norm_of[k] = norms++;
+          break;
+        case kSeparable3:
+        case kSeparable5: {
+          const int kernel = s.candidates[k] == kSeparable3 ? 3 : 5;
+          add({kernel, 1, norms, k, false, false});
+          add({kernel, 1, norms, k, true, true});
+          break;
+        }
+        case kDilated3:
+        case kDilated5:
+          add({s.candidates[k] == kDilated3 ? 3 : 5, 2, norms, k, false, true});
+          break;
+        case kSkip:
+          if (s.stride == 2) add({0, 1, norms, k, false, true});
+          break;
+        default:
+          break;
+      }
+      if (stage_of[k] >= 0) norm_of[k] = stage[stage_of[k]].norm;
+    }
+  }
+  // The border that all stages of a kind fit into.
+  Index border(bool second) const {
+    Index most = 0;
+    for (int i = 0; i < stages; ++i) {
+      const Index reach = static_cast<Index>(stage[i].dilation) * (stage[i].kernel - 1) / 2;
+      const Index own = stage[i].kernel ? reach : 1;
+      if (stage[i].second == second && own > most) most = own;
+    }
+    return most;
+  }
+
+ private:
+  void add(const Stage& next) {
+    stage_of[next.alpha] = stages;
+    stage[stages++] = next;
+    ++norms;
+  }
+};
+
+// Images are divided into units by the batch alone; a unit's sums are one share of a total.
+struct Units {
+  Index run, count;
+  explicit Units(Index batch) : run((batch + 31) / 32), count(0) {
+    if (run < 1) run = 1;
+    count = (batch + run - 1) / run;
+  }
+};
+
+struct Edge {
+  const MixedShape& s;
+  Plan plan;
+  Grid whole, half;  // of stages that read x, and of second stages
+  Units units;
+  Filter filter[kMostStages];
+  HalveFilter halve;
+  float *mean, *inverse;        // [norms][pixel]
+  float *mix_mean, *mix_scale;  // [candidates][pixel]
+  double* sums;                 // [units][norms][2][pixel]
+  Index pixel;
+  Arena arena;
+
+  explicit Edge(const MixedShape& shape)
+      : s(shape),
+        plan(shape),
+        whole(shape.channels, shape.height, shape.width, shape.stride, plan.border(false)),
+        half(shape.channels, whole.out_height, whole.out_width, 1, plan.border(true)),
+        units(shape.batch),
+        pixel(whole.pixel) {}
+
+  bool prepare(const float* const* weights) {
+    for (int i = 0; i < plan.stages; ++i) {
+      filter[i].kernel = plan.stage[i].kernel;
+      filter[i].dilation = plan.stage[i].dilation;
+      if (filter[i].kernel)
+        filter[i].reserve(arena, s.channels, pixel);
+      else
+        HalveFilter::reserve(arena, s.channels, pixel);
+    }
+    for (int i = 0; i < 2; ++i) arena.reserve<float>(kMostNorms * pixel);
+    for (int i = 0; i < 2; ++i) arena.reserve<float>(kCandidates * pixel);
+    arena.reserve<double>(units.count * plan.norms * 2 * pixel);
+    if (!arena.allocate()) return false;
+    for (int i = 0; i < plan.stages; ++i) {
+      const float *one = weights[2 * i], *other = weights[2 * i + 1];
+      if (filter[i].kernel)
+        filter[i].take(arena, s.channels, pixel, one, other);
+      else
+        halve.take(arena, s.channels, pixel, one, other);
+    }
+    mean = arena.take<float>(kMostNorms * pixel);
+    inverse = arena.take<float>(kMostNorms * pixel);
+    mix_mean = arena.take<float>(kCandidates * pixel);
+    mix_scale = arena.take<float>(kCandidates * pixel);
+    const Index size = units.count * plan.norms * 2 * pixel;
+    sums = arena.take<double>(size);
+    std::memset(sums, 0, static_cast<std::size_t>(size) * sizeof(double));
+    return true;
+  }
+
+  double* first(Index unit, int norm) const {
+    return sums + (unit * plan.norms + norm) * 2 * pixel;
+  }
+  double* second(Index unit, int norm) const { return first(unit, norm) + pixel; }
+  double elements() const {
+    return static_cast<double>(s.batch * whole.out_height * whole.out_width);
+  }
+
+  // What one channel's sums over all units come to.
+  double total(int norm, Index which, Index channel) const {
+    double sum = 0;
+    for (Index unit = 0; unit < units.count; ++unit)
+      sum += first(unit, norm)[which * pixel + channel];
+    return sum;
+  }
+
+  void set_norm(int norm, Index channel, double about, double variance) const {
+    mean[norm * pixel + channel] = static_cast<float>(about);
+    inverse[norm * pixel + channel] = static_cast<float>(inverse_deviation(variance, s.epsilon));
+  }
+  // The statistics as they are given, [norms][channels].
+  void read_norms(const float* about, const float* variance) const {
+    for (int norm = 0; norm < plan.norms; ++norm)
+      for (Index c = 0; c < pixel; ++c) {
+        const Index at = norm * s.channels + c;
+        if (c < s.channels)
+          set_norm(norm, c, static_cast<double>(about[at]), static_cast<double>(variance[at]));
+        else
+          mean[norm * pixel + c] = inverse[norm * pixel + c] = 0;
+      }
+  }
+
+  // The output is sum over `many` of scale (z - mean); returns how many. A skipped input is its own
+  // candidate with mean 0.
+  int mixture(const float* alpha, int (&candidate)[kCandidates]) const {
+    int many = 0;
+    for (int k = 0; k < s.count; ++k) {
+      if (s.candidates[k] == kNone) continue;
+      for (Index c = 0; c < pixel; ++c) {
+        const bool plain = plan.norm_of[k] < 0;
+        const Index at = plan.norm_of[k] * pixel + c;
+        mix_mean[many * pixel + c] = plain ? 0 : mean[at];
+        mix_scale[many * pixel + c] = plain ? alpha[k] : alpha[k] * inverse[at];
+      }
+      candidate[many++] = k;
+    }
+    return many;
+  }
+};
+
+// The working memory of one thread. The borders of both padded images stay zero.
+struct Scratch {
+  float *source, *spread;      // padded images, from the first pixel inside the border
+  float *middle, *chunk;       // two chunks of output rows, and one
+  float *pooled[2], *line[2];  // of maxima and averages
+  float *spare, *wide_x, *wide_grad, *image;
+  float* local;  // what is kept of an image where nobody keeps it longer; or null
+  Arena arena;
+
+  // `spread_grid` may be null: there is no second image then.
+  bool allocate(const Edge& e, const Grid& source_grid, const Grid* spread_grid, bool keep_here) {
+    const Index chunk_size = e.whole.chunk() > e.half.chunk() ? e.whole.chunk() : e.half.chunk();
+    const Index padded[2] = {source_grid.padded, spread_grid ? spread_grid->padded : 0};
+    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0,
+                line_size = line_floats(e.whole);
+    const struct {
+      float** block;
+      Index size;
+    } parts[] = {{&source, padded[0]},
+                 {&spread, padded[1]},
+                 {&middle, 2 * chunk_size},
+                 {&chunk, chunk_size},
+                 {&pooled[0], chunk_size},
+                 {&pooled[1], chunk_size},
+                 {&line[0], line_size},
+                 {&line[1], line_size},
+                 {&spare, line_size},
+                 {&wide_x, wide},
+                 {&wide_grad, wide},
+                 {&image, wide},
+                 {&local, keep_here ? e.plan.stages * e.whole.out_size() : 0}};
+    for (const auto& part : parts) arena.reserve<float>(part.size);
+    if (!arena.allocate()) return false;
+    for (const auto& part : parts) *part.block = arena.take<float>(part.size);
+    std::memset(source, 0, static_cast<std::size_t>(padded[0]) * sizeof(float));
+    std::memset(spread, 0, static_cast<std::size_t>(padded[1]) * sizeof(float));
+    source = source_grid.inside(source);
+    if (spread_grid) spread = spread_grid->inside(spread);
+    if (!keep_here) local = nullptr;
+    clear_line<true>(e.whole, line[0]);
+    clear_line<false>(e.whole, line[1]);
+    return true;
+  }
+};
+
+// Calls body(scratch, unit, image) for all images, unit by unit.
+template <class Body>
+bool for_images(const Edge& e, int threads, const Grid& source, const Grid* spread, bool keep_here,
+                const Body& body) {
+  return for_units(e.units.count, threads, [&](Index first, Index last) {
+    Scratch scratch;
+    if (!scratch.allocate(e, source, spread, keep_here)) return false;
+    for (Index unit = first; unit < last; ++unit)
+      for (Index n = unit * e.units.run; n < (unit + 1) * e.units.run && n < e.s.batch; ++n)
+        body(scratch, unit, n);
+    return true;
+  });
+}
+
+// Image n with whole vectors of channels: in place, or copied into `to`.
+inline const float* whole_pixels(const Edge& e, const float* images, Index n, Index pixels,
+                                 float* to) {
+  const float* from = images + n * pixels * e.s.channels;
+  if (e.pixel == e.s.channels) return from;
+  widen(from, pixels, e.s.channels, e.pixel, to);
+  return to;
+}
+
+}  // namespace

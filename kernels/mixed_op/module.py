@@ -1,0 +1,173 @@
+"""The edge of a DARTS search cell as a module: plain torch, or fused where a kernel runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..statistics import Running
+from .ops import mixed_operation
+from .spec import CANDIDATES, Edge, as_edge, kernel_side
+
+__all__ = ["FactorizedReduce", "MixedEdge"]
+
+
+def _separable(channels: int, side: int, stride: int, dilation: int) -> list[nn.Module]:
+    padding = dilation * (side - 1) // 2
+    return [
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, side, stride, padding, dilation, groups=channels, bias=False),
+        nn.Conv2d(channels, channels, 1, bias=False),
+    ]
+
+
+class FactorizedReduce(nn.Module):
+    """Halves the resolution: two pointwise convolutions of stride 2, one pixel apart.
+
+    Args:
+        channels: C, in and out, at least 2.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.even = nn.Conv2d(channels, channels // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(channels, channels - channels // 2, 1, stride=2, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[N, C, H, W]`` to ``[N, C, ceil(H / 2), ceil(W / 2)]``."""
+        v = x.relu()
+        shifted = nn.functional.pad(v, (0, 1, 0, 1))[:, :, 1:, 1:]
+        return torch.cat([self.even(v), self.odd(shifted)], 1)
+
+
+class Zero(nn.Module):
+    """The candidate that is no edge.
+
+    Args:
+        stride: step in both directions.
+    """
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Zeros of the output's shape."""
+        return torch.zeros_like(x[:, :, :: self.stride, :: self.stride])
+
+
+class MixedEdge(nn.Module):
+    """``sum over k of alpha[k] candidate[k](x)``: every candidate of an edge at once.
+
+    ``plain`` is the definition in modules that anybody can read; ``forward`` computes the same with
+    the parameters and statistics of those modules, in one operator where a kernel runs.
+
+    Args:
+        channels: C, in and out.
+        candidates: names, none of them twice.
+        stride: 1 or 2.
+        momentum: weight of a batch in the running statistics.
+        epsilon: added to the variances.
+        track_running_stats: keep running statistics, and use them in evaluation mode.
+
+    Raises:
+        ValueError: a candidate is unknown or named twice, or the stride is neither 1 nor 2.
+
+    Reference:
+        Liu, Simonyan and Yang, DARTS: Differentiable Architecture Search, ICLR 2019.
+
+    Example:
+        >>> edge = MixedEdge(4, candidates=("none", "skip_connect", "sep_conv_3x3"))
+        >>> edge(torch.randn(2, 4, 8, 8), torch.full((3,), 1 / 3)).shape
+        torch.Size([2, 4, 8, 8])
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        candidates: Sequence[str] = CANDIDATES,
+        stride: int = 1,
+        momentum: float = 0.1,
+        epsilon: float = 1e-5,
+        track_running_stats: bool = True,
+    ) -> None:
+        super().__init__()
+        self.edge: Edge = as_edge(candidates, stride)
+        self.channels, self.momentum, self.epsilon = channels, momentum, epsilon
+        self.track_running_stats = track_running_stats
+        self.branches = nn.ModuleDict({name: self._branch(name) for name in self.edge.candidates})
+
+    def _norm(self) -> nn.BatchNorm2d:
+        return nn.BatchNorm2d(
+            self.channels,
+            self.epsilon,
+            self.momentum,
+            affine=False,
+            track_running_stats=self.track_running_stats,
+        )
+
+    def _branch(self, name: str) -> nn.Module:
+        channels, stride = self.channels, self.edge.stride
+        if name == "none":
+            return Zero(stride)
+        if name == "max_pool_3x3":
+            return nn.Sequential(nn.MaxPool2d(3, stride, 1), self._norm())
+        if name == "avg_pool_3x3":
+            pool = nn.AvgPool2d(3, stride, 1, count_include_pad=False)
+            return nn.Sequential(pool, self._norm())
+        if name == "skip_connect":
+            if stride == 1:
+                return nn.Identity()
+            return nn.Sequential(FactorizedReduce(channels), self._norm())
+        side = kernel_side(name)
+        if name.startswith("dil"):
+            return nn.Sequential(*_separable(channels, side, stride, 2), self._norm())
+        first, second = _separable(channels, side, stride, 1), _separable(channels, side, 1, 1)
+        return nn.Sequential(*first, self._norm(), *second, self._norm())
+
+    def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
+        """The sum over the candidates' own modules."""
+        total: Tensor = sum(  # type: ignore[assignment]
+            weight * branch(x) for weight, branch in zip(alpha, self.branches.values(), strict=True)
+        )
+        return total
+
+    def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
+        """Mix the candidates of ``x`` by ``alpha``.
+
+        Args:
+            x: ``[N, C, H, W]``.
+            alpha: ``[K]``.
+
+        Returns:
+            ``[N, C, ceil(H / stride), ceil(W / stride)]``.
+        """
+        training = self.training or not self.track_running_stats
+        out = mixed_operation(
+            x,
+            alpha,
+            list(self.branches.parameters()),
+            candidates=self.edge.candidates,
+            stride=self.edge.stride,
+            running=self._running(),
+            training=training,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+        )
+        if training and self.track_running_stats and self.edge.norms:
+            with torch.no_grad():
+                torch._foreach_add_([norm.num_batches_tracked for norm in self._norms()], 1)
+        return out
+
+    def _norms(self) -> list[nn.BatchNorm2d]:
+        return [m for m in self.branches.modules() if isinstance(m, nn.BatchNorm2d)]
+
+    def _running(self) -> Running | None:
+        if not self.track_running_stats:
+            return None
+        norms = self._norms()
+        means, variances = [n.running_mean for n in norms], [n.running_var for n in norms]
+        return Running([m for m in means if m is not None], [v for v in variances if v is not None])

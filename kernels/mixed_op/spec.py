@@ -1,0 +1,113 @@
+"""What the mixed operation computes, where, how exactly, and what is measured.
+
+Images are ``[N, C, H, W]``, float32, of any size; channels-last ones are read in place and others
+are copied. Inside, an image has its channels rounded up to a multiple of eight. The output, all
+gradients of images and what is kept for the backward pass are channels-last. Weights are contiguous
+``[C, 1, k, k]`` and ``[C, C, 1, 1]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+# In the order of the kernel's numbers.
+CANDIDATES = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+STRIDES = (1, 2)
+
+# Largest error against float64 over the largest value: so many times plain torch's own error on the
+# same tensors, or so many times the spacing of floats at 1, whichever is more.
+TIMES_EAGER = 4.0
+EPSILONS = 16
+
+# (batch, channels, side), with all candidates.
+BENCH_SIZES = ((64, 16, 32), (16, 16, 32), (64, 32, 16), (64, 64, 8))
+# Bytes kept for the backward pass over those that plain torch keeps, x and parameters left out.
+MOST_KEPT = 0.21
+# Times plain torch at the first size, with two threads of a processor with AVX2.
+LEAST_SPEEDUP = 10.0
+
+
+def kernel_side(candidate: str) -> int:
+    """Side of a convolution's filters."""
+    return 5 if candidate.endswith("5x5") else 3
+
+
+@dataclass(frozen=True)
+class Edge:
+    """Candidates, none of them twice, and the stride of an edge."""
+
+    candidates: tuple[str, ...]
+    stride: int = 1
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.candidates if name not in CANDIDATES]
+        if unknown:
+            raise ValueError(f"unknown candidate {unknown[0]!r}; use {', '.join(CANDIDATES)}")
+        if not self.candidates or len(set(self.candidates)) < len(self.candidates):
+            raise ValueError("need at least one candidate, and none twice")
+        if self.stride not in STRIDES:
+            raise ValueError(f"stride is {self.stride}; use 1 or 2")
+
+    @property
+    def numbers(self) -> list[int]:
+        """The candidates as the kernel knows them."""
+        return [CANDIDATES.index(name) for name in self.candidates]
+
+    def output(self, side: int) -> int:
+        """Rows (or columns) of the output for ``side`` rows of the input."""
+        return (side - 1) // self.stride + 1
+
+    def norms_of(self, candidate: str) -> int:
+        """How often a candidate normalizes."""
+        if candidate == "none":
+            return 0
+        if candidate == "skip_connect":
+            return self.stride - 1
+        return 2 if candidate.startswith("sep") else 1
+
+    def shapes_of(self, candidate: str, channels: int) -> list[tuple[int, ...]]:
+        """Shapes of a candidate's weights, in the order in which they are used."""
+        if candidate == "skip_connect" and self.stride == 2:
+            if channels < 2:
+                raise ValueError("a skipped input with stride 2 needs two channels or more")
+            half = channels // 2
+            return [(half, channels, 1, 1), (channels - half, channels, 1, 1)]
+        if "conv" not in candidate:
+            return []
+        side = kernel_side(candidate)
+        pair: list[tuple[int, ...]] = [(channels, 1, side, side), (channels, channels, 1, 1)]
+        return pair * self.norms_of(candidate)
+
+    @property
+    def norms(self) -> int:
+        """Normalizations of all candidates."""
+        return sum(self.norms_of(name) for name in self.candidates)
+
+    @property
+    def kept(self) -> int:
+        """Images that the backward pass reads: the outputs of all pointwise convolutions."""
+        return sum(self.norms_of(name) for name in self.candidates if "pool" not in name)
+
+    def shapes(self, channels: int) -> list[tuple[int, ...]]:
+        """Shapes of all weights."""
+        return [shape for name in self.candidates for shape in self.shapes_of(name, channels)]
+
+
+def padded_channels(channels: int) -> int:
+    """Channels of an image inside the kernel."""
+    return (channels + 7) // 8 * 8
+
+
+def as_edge(candidates: Sequence[str], stride: int) -> Edge:
+    """The edge of these candidates."""
+    return Edge(tuple(candidates), stride)

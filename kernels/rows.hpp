@@ -1,0 +1,179 @@
+#pragma once
+// Chunks of pixels, each `pixel` floats long (a multiple of the lanes), with coefficients of
+// `pixel` floats. A chunk fits into the first cache and is short enough for a sum in float; what is
+// added over chunks is double. The order of every sum is that of the pixels.
+
+#include "simd.hpp"
+#include "work.hpp"
+
+namespace {
+
+// Floats of a chunk: 8 KiB, so that a few of them share a first cache.
+constexpr Index kChunk = 2048;
+
+// The sum of term(offset of a pixel), in four chains.
+template <int L, class Term>
+inline typename Simd<L>::vec over_pixels(Index count, Index pixel, const Term& term) {
+  typename Simd<L>::vec sum[4] = {};
+  Index at = 0, i = 0;
+  for (; i + 4 <= count; i += 4, at += 4 * pixel)
+    for (int u = 0; u < 4; ++u) sum[u] += term(at + u * pixel);
+  for (; i < count; ++i, at += pixel) sum[0] += term(at);
+  return (sum[0] + sum[1]) + (sum[2] + sum[3]);
+}
+
+template <int L>
+inline void add_lanes(double* to, typename Simd<L>::vec v) {
+  float lanes[L];
+  Simd<L>::store(lanes, v);
+  for (int i = 0; i < L; ++i) to[i] += static_cast<double>(lanes[i]);
+}
+
+// sum[c] += sum of z.
+template <int L>
+void add_sum(const float* z, Index count, Index pixel, double* sum) {
+  using S = Simd<L>;
+  for (Index q = 0; q < pixel; q += L)
+    add_lanes<L>(sum + q,
+                 over_pixels<L>(count, pixel, [p = z + q](Index at) { return S::load(p + at); }));
+}
+
+// sum[c] += sum of g (z - mean[c]): centered first, or a large mean would drown the rest.
+template <int L>
+void add_product(const float* g, const float* z, const float* mean, Index count, Index pixel,
+                 double* sum) {
+  using S = Simd<L>;
+  for (Index q = 0; q < pixel; q += L) {
+    const typename S::vec m = S::load(mean + q);
+    add_lanes<L>(sum + q, over_pixels<L>(count, pixel, [=](Index at) {
+                   return S::load(g + q + at) * (S::load(z + q + at) - m);
+                 }));
+  }
+}
+
+// first[c] += sum of z, second[c] += sum of z^2, by way of the chunk's own mean: what is squared in
+// float are deviations, and the large terms meet in double only.
+template <int L>
+void add_moments(const float* z, Index count, Index pixel, double* first, double* second) {
+  using S = Simd<L>;
+  using vec = typename S::vec;
+  const float n = static_cast<float>(count);
+  for (Index q = 0; q < pixel; q += L) {
+    const float* from = z + q;
+    const vec mean = over_pixels<L>(count, pixel, [=](Index at) { return S::load(from + at); }) / n;
+    vec off[4] = {}, square[4] = {};
+    const auto add = [&](int u, const float* p) {
+      const vec d = S::load(p) - mean;
+      off[u] += d;
+      square[u] += d * d;
+    };
+    Index i = 0;
+    const float* p = from;
+    for (; i + 4 <= count; i += 4, p += 4 * pixel)
+      for (int u = 0; u < 4; ++u) add(u, p + u * pixel);
+    for (; i < count; ++i, p += pixel) add(0, p);
+    float m[L], o[L], s[L];
+    S::store(m, mean);
+    S::store(o, (off[0] + off[1]) + (off[2] + off[3]));
+    S::store(s, (square[0] + square[1]) + (square[2] + square[3]));
+    const double pixels = static_cast<double>(count);
+    for (int l = 0; l < L; ++l) {
+      const double about = static_cast<double>(m[l]), rest = static_cast<double>(o[l]);
+      // Of an infinite mean the deviations are NaN, and the sum stays infinite.
+      first[q + l] += pixels * about + (rest - rest == 0 ? rest : 0);
+      second[q + l] += static_cast<double>(s[l]) + about * (pixels * about + 2 * rest);
+    }
+  }
+}
+
+// out = sum over k of scale[k] (z[k] - mean[k]); mean and scale are [many][pixel].
+template <int L>
+void mix(int many, const float* const* z, const float* mean, const float* scale, Index count,
+         Index pixel, float* out) {
+  using S = Simd<L>;
+  using vec = typename S::vec;
+  const Index size = count * pixel, step = 4 * pixel;
+  Index at = 0;
+  for (; at + step <= size; at += step)
+    for (Index q = 0; q < pixel; q += L) {
+      vec sum[4] = {};
+      for (int k = 0; k < many; ++k) {
+        const vec m = S::load(mean + k * pixel + q), s = S::load(scale + k * pixel + q);
+        const float* from = z[k] + at + q;
+        for (int u = 0; u < 4; ++u) sum[u] += s * (S::load(from + u * pixel) - m);
+      }
+      for (int u = 0; u < 4; ++u) S::store(out + at + q + u * pixel, sum[u]);
+    }
+  for (; at < size; at += pixel)
+    for (Index q = 0; q < pixel; q += L) {
+      vec sum{};
+      for (int k = 0; k < many; ++k)
+        sum += S::load(scale + k * pixel + q) *
+               (S::load(z[k] + at + q) - S::load(mean + k * pixel + q));
+      S::store(out + at + q, sum);
+    }
+}
+
+// The gradient of one normalized branch is out = scale (g - center) + slope (z - mean).
+struct Slope {
+  const float *scale, *center, *slope, *mean;
+};
+
+template <int L>
+void branch_gradient(const Slope& by, const float* g, const float* z, Index count, Index pixel,
+                     float* out) {
+  using S = Simd<L>;
+  using vec = typename S::vec;
+  for (Index q = 0; q < pixel; q += L) {
+    const vec scale = S::load(by.scale + q), center = S::load(by.center + q);
+    const vec slope = S::load(by.slope + q), mean = S::load(by.mean + q);
+    Index at = q;
+    for (Index i = 0; i < count; ++i, at += pixel)
+      S::store(out + at, scale * (S::load(g + at) - center) + slope * (S::load(z + at) - mean));
+  }
+}
+
+// out = scale g, the same gradient where statistics are constants.
+template <int L>
+void scaled(const float* scale, const float* g, Index count, Index pixel, float* out) {
+  using S = Simd<L>;
+  for (Index q = 0; q < pixel; q += L) {
+    const typename S::vec s = S::load(scale + q);
+    for (Index i = 0, at = q; i < count; ++i, at += pixel) S::store(out + at, s * S::load(g + at));
+  }
+}
+
+// Zero where v is not positive; NaN stays NaN.
+template <int L>
+inline typename Simd<L>::vec positive(typename Simd<L>::vec v) {
+  const typename Simd<L>::vec zero{};
+  return v <= zero ? zero : v;
+}
+
+// v where `sign` is positive or NaN.
+template <int L>
+inline typename Simd<L>::vec where_positive(typename Simd<L>::vec sign, typename Simd<L>::vec v) {
+  const typename Simd<L>::vec zero{};
+  return sign <= zero ? zero : v;
+}
+
+// The later value where it is larger or NaN, as max_pool2d scans.
+template <int L>
+inline typename Simd<L>::vec larger(typename Simd<L>::vec before, typename Simd<L>::vec v) {
+  return ((v > before) | (v != v)) ? v : before;
+}
+
+// The mean and 1 / sqrt(variance + epsilon) of a channel from its sums, or from what is given.
+struct Moments {
+  double mean, variance;
+  Moments(double first, double second, double count) : mean(first / count) {
+    variance = second / count - mean * mean;
+    if (variance < 0) variance = 0;
+  }
+};
+
+inline double inverse_deviation(double variance, double epsilon) {
+  return 1 / __builtin_sqrt(variance + epsilon);
+}
+
+}  // namespace

@@ -1,0 +1,1 @@
+"""Several separable convolutions of one input, with the statistics of their outputs."""

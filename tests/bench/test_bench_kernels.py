@@ -1,0 +1,70 @@
+"""`nasturtium bench kernels`: a small grid for real, and what stops it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+
+from nasturtium.bench import kernels
+from nasturtium.cli.app import run as command
+from nasturtium.errors import NasturtiumError
+from nasturtium.kernels import dispatch
+
+pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A grid that takes no time; of the machine's roofline only the shape."""
+    monkeypatch.setattr(kernels.spec, "BENCH_SIZES", ((4, 8, 6), (2, 8, 5)))
+    monkeypatch.setattr(kernels, "roofline", lambda runs: [])
+
+
+def test_the_command_writes_the_list(small, tmp_path, capsys):
+    file = tmp_path / "kernels.json"
+    assert command(["bench", "kernels", "--quick", "--json", str(file)]) == 0
+    rows = {row["operation"]: row for row in json.loads(file.read_text())}
+    threads = torch.get_num_threads()
+    step = rows[f"mixed operation 4x8x6, {threads} threads: step"]
+    assert set(step["peers"]) == {"eager", "channels-last"} and step["ours"] > 0
+    kept = rows[f"mixed operation 4x8x6, {threads} threads: kept, of eager's"]
+    assert kept["met"] is True and 0.15 < kept["ours"] <= 0.21
+    assert f"{len(rows)} operations" in capsys.readouterr().out
+    assert len(rows) == 18
+
+
+def test_a_folder_that_is_not_there_is_one_line(small, tmp_path, capsys):
+    assert command(["bench", "kernels", "--json", str(tmp_path / "none" / "x.json")]) == 2
+    assert "no folder" in capsys.readouterr().err
+
+
+def test_nothing_is_timed_where_the_kernel_does_not_run(monkeypatch):
+    monkeypatch.setenv(dispatch.VARIABLE, "reference")
+    with pytest.raises(NasturtiumError, match="did not run"):
+        kernels.check((2, 8, 5))
+
+
+def test_nothing_is_timed_where_a_result_is_wrong(monkeypatch):
+    from nasturtium.kernels import _cpu
+
+    plain = _cpu.mixed_backward
+
+    def wrong(*addresses: object, **sizes: object) -> None:
+        plain(*addresses, **{**sizes, "epsilon": 1e-2})
+
+    monkeypatch.setattr(_cpu, "mixed_backward", wrong)
+    with pytest.raises(NasturtiumError, match="is wrong"):
+        kernels.check((2, 8, 5))
+
+
+def test_times_are_taken_in_turns():
+    seen: list[str] = []
+    found = kernels.in_turns([lambda: seen.append("a"), lambda: seen.append("b")], 2)
+    assert "".join(seen) == "abaabbaabb" and all(0 <= time < 100 for time in found)
+
+
+def test_the_roofline_is_measured():
+    copy, product = kernels.roofline(1)
+    assert 1e8 < copy.ours < 1e12 and 1e9 < product.ours < 1e14
