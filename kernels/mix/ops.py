@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
-from ..statistics import Running
+from ..statistics import Running, stacked, update
 from . import reference
 from .spec import MOST_BRANCHES
 
@@ -224,7 +224,7 @@ def explain(branches: Sequence[Tensor], alpha: Tensor, *, training: bool = True)
     )
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _chosen(device: str, dtype: str, unsupported: str) -> str:
     choice = choose(device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)
@@ -280,10 +280,11 @@ def normalize_and_mix(
     mean = variance = x.new_empty(0)
     if not training:
         mean, variance = _spread(running, norms, len(flags), x)
+    out: Tensor
     out, mean, variance = _forward(list(branches), alpha, mean, variance, flags, training, epsilon)
     if training and running is not None and norms:
         own = (mean.detach()[norms], variance.detach()[norms])
-        running.update(*own, momentum, x.numel() // x.shape[1])
+        update(running, *own, momentum, x.numel() // x.shape[1])
     return out
 
 
@@ -294,7 +295,7 @@ def _spread(
     mean = x.new_zeros(count, x.shape[1])
     variance = x.new_zeros(count, x.shape[1])
     if running is not None and norms:
-        mean[norms], variance[norms] = running.stacked()
+        mean[norms], variance[norms] = stacked(running)
     return mean, variance
 
 

@@ -130,7 +130,7 @@ class MixedEdge(nn.Module):
 
     def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
         """The sum over the candidates' own modules."""
-        total: Tensor = sum(  # type: ignore[assignment]
+        total: Tensor = sum(
             weight * branch(x) for weight, branch in zip(alpha, self.branches.values(), strict=True)
         )
         return total
@@ -158,9 +158,13 @@ class MixedEdge(nn.Module):
             epsilon=self.epsilon,
         )
         if training and self.track_running_stats and self.edge.norms:
-            with torch.no_grad():
-                torch._foreach_add_([norm.num_batches_tracked for norm in self._norms()], 1)
+            self._count_batch()
         return out
+
+    def _count_batch(self) -> None:
+        for norm in self._norms():
+            assert norm.num_batches_tracked is not None
+            norm.num_batches_tracked.add_(1)
 
     def _norms(self) -> list[nn.BatchNorm2d]:
         return [m for m in self.branches.modules() if isinstance(m, nn.BatchNorm2d)]
@@ -168,6 +172,10 @@ class MixedEdge(nn.Module):
     def _running(self) -> Running | None:
         if not self.track_running_stats:
             return None
-        norms = self._norms()
-        means, variances = [n.running_mean for n in norms], [n.running_var for n in norms]
-        return Running([m for m in means if m is not None], [v for v in variances if v is not None])
+        means: list[Tensor] = []
+        variances: list[Tensor] = []
+        for norm in self._norms():
+            assert norm.running_mean is not None and norm.running_var is not None
+            means.append(norm.running_mean)
+            variances.append(norm.running_var)
+        return Running(means, variances)

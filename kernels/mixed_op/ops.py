@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
-from ..statistics import Running
+from ..statistics import Running, stacked, update
 from . import reference
 from .spec import CANDIDATES, Edge, as_edge, padded_channels
 
@@ -268,7 +268,7 @@ def explain(
     return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _chosen(device: str, dtype: str, unsupported: str) -> str:
     choice = choose(device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)
@@ -338,13 +338,14 @@ def mixed_operation(
         )
     mean = variance = x.new_empty(0)
     if not training and running is not None and edge.norms:
-        mean, variance = running.stacked()
+        mean, variance = stacked(running)
     keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, alpha, *weights))
+    out: Tensor
     out, _, mean, variance = _forward(
         x, alpha, list(weights), mean, variance, edge.numbers, stride, training, epsilon, keep
     )
     if training and running is not None and edge.norms:
-        running.update(mean, variance, momentum, out.numel() // out.shape[1])
+        update(running, mean, variance, momentum, out.numel() // out.shape[1])
     return out
 
 

@@ -216,7 +216,7 @@ def explain(
     return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _chosen(device: str, dtype: str, unsupported: str) -> str:
     choice = choose(device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)

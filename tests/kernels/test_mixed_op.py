@@ -341,16 +341,17 @@ def kept_bytes(run, *, without: set[int]) -> int:
 
 
 def test_what_is_kept():
-    edge = Edge(CANDIDATES)
+    edge, module = Edge(CANDIDATES), MixedEdge(16)
     x, alpha, weights, _ = tensors((8, 16, 16, 16), edge)
     x = x.contiguous(memory_format=torch.channels_last)
-    own = [t.requires_grad_() for t in (x, alpha, *weights)]
+    own = [t.requires_grad_() for t in (x, alpha, *weights, *module.parameters())]
     without = {t.untyped_storage().data_ptr() for t in own}
-    found = {}
-    for mode in ("cpu", "reference"):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(dispatch.VARIABLE, mode)
-            found[mode] = kept_bytes(lambda: mixed_operation(x, alpha, weights), without=without)
+    before = dispatch.ran.copy()
+    found = {
+        "cpu": kept_bytes(lambda: mixed_operation(x, alpha, weights), without=without),
+        "reference": kept_bytes(lambda: module.plain(x, alpha), without=without),
+    }
+    assert (dispatch.ran - before) == {(NAME, "cpu"): 1}
     assert found["cpu"] <= spec.MOST_KEPT * found["reference"]
     assert 6 * x.numel() * 4 <= found["cpu"] <= 6 * x.numel() * 4 + 4096
     with torch.no_grad():

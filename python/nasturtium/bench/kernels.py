@@ -191,7 +191,8 @@ def _of_size(size: Size, runs: int, compiled: bool, *, first: bool) -> list[Row]
         Row(f"{name}: step", own, "ms", times),
         Row(f"{name}: forward", alone, "ms", forward),
         *(
-            Row(f"{name}: step, times {peer}", value / own, "x", bar=bar if peer == "eager" else None)
+            Row(f"{name}: step, times {peer}", value / own, "x",
+                bar=bar if peer == "eager" else None)
             for peer, value in times.items()
         ),
         Row(f"{name}: FLOP", 1e3 * flops(size) / own, "/s"),
