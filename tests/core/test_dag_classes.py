@@ -298,8 +298,7 @@ def test_classes_of_nas_bench_101_are_the_canonical_cells() -> None:
     cells = nb101.canonical(cells_of(found.all()))
     assert np.array_equal(np.sort(cells), np.sort(nb101.enumerate_cells()))
     assert nb101_space().size("graph") == 423_624
-    functions = np.unique(nb101_space().keys(found.all(), "function"), axis=0)
-    assert nb101_space().size("function") == len(functions)
+    assert nb101_space().size("function") == 419_052
     drawn = nb101.canonical(cells_of(found.sample(20_000, seed=3)))
     # Of n draws from N classes N (1 - (1 - 1/N)^n) are distinct: 19,535; sd below 22.
     assert abs(len(np.unique(drawn)) - 423_624 * (1 - (1 - 1 / 423_624) ** 20_000)) < 110

@@ -91,8 +91,9 @@ def nb101_space() -> Space:
     of the paper's authors. Text form: `nb101:` with the matrix above its diagonal, row by row, and
     the operations: `nb101:110000/01000/0010/001/00/1:conv3x3-bn-relu,...`.
 
-    Sizes: `genotype` 373,754,169 valid codes; `graph` 423,624, the published count. `cells_of` and
-    `codes_of` go to the packed cells of `nasturtium.spaces.nb101` and back.
+    Sizes: `genotype` 373,754,169 valid codes; `graph` 423,624, the published count; `function`
+    419,052, since poolings of one value are one value. `cells_of` and `codes_of` go to the packed
+    cells of `nasturtium.spaces.nb101` and back.
 
     Reference: Ying, Klein, Real, Christiansen, Murphy and Hutter, NAS-Bench-101: Towards
     Reproducible Neural Architecture Search, ICML 2019.
