@@ -37,8 +37,10 @@ def measure(runs: int) -> list[Row]:
     space = nb201()
     many = space.sample(BATCH, seed=1)
     one, points = many[:1], np.random.default_rng(1).random((BATCH, 2))
-    names = {"space": space, "one": one, "many": many, "ranks": ranks, "point": points[:1],
-             "points": points, "cell": space.architecture(many[0])}  # fmt: skip
+    names: dict[str, Any] = {
+        "space": space, "one": one, "many": many, "ranks": ranks, "point": points[:1],
+        "points": points, "cell": space.architecture(many[0]),
+    }  # fmt: skip
     single, row = names["cell"].key(), space.keys(one)[0]
     assert single == f"{int(row[0]):016x}{int(row[1]):016x}"
     moves = {
@@ -46,7 +48,7 @@ def measure(runs: int) -> list[Row]:
         "mutate": ("space.mutate(one, seed=1)", "space.mutate(many, seed=1)"),
         "keys": ("space.keys(one)", "space.keys(many)"),
     }
-    cases = {
+    cases: dict[str, tuple[str, str, str, tuple[Any, ...], tuple[Any, ...]]] = {
         name: (few, lot, "repeat_move", (space.program, name, one), (space.program, name, many))
         for name, (few, lot) in moves.items()
     }

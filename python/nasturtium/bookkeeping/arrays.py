@@ -14,7 +14,9 @@ __all__ = ["array", "check_draw"]
 T = TypeVar("T", bound=np.generic)
 
 # By their scalar types, since a comparison with a type makes its dtype anew.
-_DTYPES = {kind: np.dtype(kind) for kind in (np.float64, np.int64, np.uint64, np.uint32, np.uint8)}
+_DTYPES: dict[Any, np.dtype[Any]] = {
+    kind: np.dtype(kind) for kind in (np.float64, np.int64, np.uint64, np.uint32, np.uint8)
+}
 
 
 def array(values: ArrayLike, dtype: type[T], axes: int, name: str) -> NDArray[T]:
