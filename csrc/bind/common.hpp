@@ -14,8 +14,15 @@ namespace nasturtium::bind {
 
 namespace py = pybind11;
 
+// A type of its own, so that pybind11 looks at an argument but asks numpy for no array of it: that
+// would cost more than a small call.
 template <typename T>
-using Array = py::array_t<T, py::array::c_style>;
+class Array : public py::array_t<T, py::array::c_style> {
+  using Base = py::array_t<T, py::array::c_style>;
+
+ public:
+  using Base::Base;
+};
 using Codes = Array<std::uint8_t>;
 
 // Raises nasturtium.errors.SpaceError.
@@ -66,6 +73,7 @@ void bind_distances(py::module_& m);
 void bind_encodings(py::module_& m);
 void bind_mcts(py::module_& m);
 void bind_pareto(py::module_& m);
+void bind_repeat(py::module_& m);
 void bind_population(py::module_& m);
 void bind_rungs(py::module_& m);
 void bind_select(py::module_& m);
@@ -75,3 +83,8 @@ void bind_state(py::module_& m);
 void bind_nb101(py::module_& m);
 
 }  // namespace nasturtium::bind
+
+// Signatures name it as they would the base.
+template <typename T>
+struct pybind11::detail::handle_type_name<nasturtium::bind::Array<T>>
+    : pybind11::detail::handle_type_name<pybind11::array_t<T, pybind11::array::c_style>> {};

@@ -60,6 +60,7 @@ PYBIND11_MODULE(_core, m) {
   nasturtium::bind::bind_mcts(m);
   nasturtium::bind::bind_pareto(m);
   nasturtium::bind::bind_population(m);
+  nasturtium::bind::bind_repeat(m);
   nasturtium::bind::bind_rungs(m);
   nasturtium::bind::bind_select(m);
   nasturtium::bind::bind_simulate(m);

@@ -39,51 +39,27 @@ class Program : public Compiled {
     run([&] { return nasturtium::sample(space_, draws(seed, stream, start, threads), n, to); });
   }
 
-  void mutate(const Codes& codes, Codes out, std::uint64_t seed, std::uint32_t stream,
-              std::uint64_t start, unsigned threads) const {
+  // With rates, each active decision of a row changes with the row's.
+  void mutate(const Codes& codes, const std::optional<Array<double>>& rates, Codes out,
+              std::uint64_t seed, std::uint32_t stream, std::uint64_t start,
+              unsigned threads) const {
     const std::uint64_t n = rows(codes, width(), "codes");
     same_rows(n, rows(out, width(), "out"));
+    same_rows(n, rates ? length(*rates, "rates") : n);
     const std::uint8_t* from = codes.data();
+    const double* by = rates ? rates->data() : nullptr;
     std::uint8_t* to = out.mutable_data();
     apart(from, to, n * width());
+    const Draws how = draws(seed, stream, start, threads);
     run([&] {
-      return nasturtium::mutate(space_, draws(seed, stream, start, threads), n, from, to);
+      return by == nullptr ? nasturtium::mutate(space_, how, n, from, to)
+                           : nasturtium::mutate_at_rate(space_, how, n, from, by, to);
     });
   }
 
-  void crossover(const Codes& a, const Codes& b, Codes out, std::uint64_t seed,
+  void crossover(const Codes& a, const Codes& b, Codes out, const std::string& kind,
+                 std::vector<std::vector<std::uint32_t>> groups, std::uint64_t seed,
                  std::uint32_t stream, std::uint64_t start, unsigned threads) const {
-    const std::uint64_t n = rows(a, width(), "a");
-    same_rows(n, rows(b, width(), "b"));
-    same_rows(n, rows(out, width(), "out"));
-    std::uint8_t* to = out.mutable_data();
-    const std::uint8_t *from_a = a.data(), *from_b = b.data();
-    apart(from_a, to, n * width());
-    apart(from_b, to, n * width());
-    run([&] {
-      return nasturtium::crossover(space_, draws(seed, stream, start, threads), n, from_a, from_b,
-                                   to);
-    });
-  }
-
-  void mutate_at_rate(const Codes& codes, const Array<double>& rates, Codes out, std::uint64_t seed,
-                      std::uint32_t stream, std::uint64_t start, unsigned threads) const {
-    const std::uint64_t n = rows(codes, width(), "codes");
-    same_rows(n, length(rates, "rates"));
-    same_rows(n, rows(out, width(), "out"));
-    const std::uint8_t* from = codes.data();
-    const double* by = rates.data();
-    std::uint8_t* to = out.mutable_data();
-    apart(from, to, n * width());
-    run([&] {
-      return nasturtium::mutate_at_rate(space_, draws(seed, stream, start, threads), n, from, by,
-                                        to);
-    });
-  }
-
-  void crossover_by(const Codes& a, const Codes& b, Codes out, const std::string& kind,
-                    std::vector<std::vector<std::uint32_t>> groups, std::uint64_t seed,
-                    std::uint32_t stream, std::uint64_t start, unsigned threads) const {
     const std::uint64_t n = rows(a, width(), "a");
     same_rows(n, rows(b, width(), "b"));
     same_rows(n, rows(out, width(), "out"));
@@ -95,9 +71,10 @@ class Program : public Compiled {
                               : kind == "stages"  ? Crossing::stages
                                                   : Crossing::aligned;
     const CrossoverRule rule{crossing, std::move(groups)};
+    const Draws how = draws(seed, stream, start, threads);
     run([&] {
-      return nasturtium::crossover_by(space_, rule, draws(seed, stream, start, threads), n, from_a,
-                                      from_b, to);
+      return kind == "uniform" ? nasturtium::crossover(space_, how, n, from_a, from_b, to)
+                               : crossover_by(space_, rule, how, n, from_a, from_b, to);
     });
   }
 
@@ -174,6 +151,22 @@ class Program : public Compiled {
     const std::uint8_t* from = codes.data();
     std::uint64_t* to = out.mutable_data();
     run([&] { return nasturtium::keys(space_, convention, n, from, to, threads); });
+  }
+
+  // The key of one code as text.
+  py::str key(const Codes& code, const std::string& rule) const {
+    Convention convention;
+    if (!find_convention(rule, convention)) {
+      raise("unknown convention '" + rule + "'");
+    }
+    const std::uint8_t* from = one(code);
+    std::uint64_t words[2];
+    run([&] { return nasturtium::keys(space_, convention, 1, from, words, 1); });
+    char text[32];
+    for (std::size_t i = 0; i < sizeof text; ++i) {
+      text[i] = "0123456789abcdef"[words[i / 16] >> (60 - 4 * (i % 16)) & 15];
+    }
+    return {text, sizeof text};
   }
 
   template <typename T>
@@ -261,13 +254,9 @@ void bind_program(py::module_& m) {
       .def_property_readonly("one_hot_width", &Program::one_hot_width)
       .def("sample", &Program::sample, "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a,
            "threads"_a)
-      .def("mutate", &Program::mutate, "codes"_a.noconvert(), "out"_a.noconvert(), "seed"_a,
-           "stream"_a, "start"_a, "threads"_a)
+      .def("mutate", &Program::mutate, "codes"_a.noconvert(), "rates"_a.noconvert(),
+           "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a, "threads"_a)
       .def("crossover", &Program::crossover, "a"_a.noconvert(), "b"_a.noconvert(),
-           "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a, "threads"_a)
-      .def("mutate_at_rate", &Program::mutate_at_rate, "codes"_a.noconvert(), "rates"_a.noconvert(),
-           "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a, "threads"_a)
-      .def("crossover_by", &Program::crossover_by, "a"_a.noconvert(), "b"_a.noconvert(),
            "out"_a.noconvert(), "kind"_a, "groups"_a, "seed"_a, "stream"_a, "start"_a, "threads"_a)
       .def("neighbors", &Program::neighbors, "code"_a.noconvert())
       .def("enumerate", &Program::enumerate, "total"_a)
@@ -280,6 +269,7 @@ void bind_program(py::module_& m) {
            "edges"_a.noconvert(), "threads"_a)
       .def("keys", &Program::keys, "codes"_a.noconvert(), "rule"_a, "out"_a.noconvert(),
            "threads"_a)
+      .def("key", &Program::key, "code"_a.noconvert(), "rule"_a)
       .def("one_hot", &Program::one_hot<float>, "codes"_a.noconvert(), "out"_a.noconvert(),
            "threads"_a)
       .def("one_hot", &Program::one_hot<std::uint8_t>, "codes"_a.noconvert(), "out"_a.noconvert(),

@@ -15,49 +15,81 @@
 
 namespace nasturtium {
 
-// The words of tournaments with replacement, row by row as `tournament` draws from them, for
-// several rows at once: they do not depend on the scores.
-class TournamentWords {
+// The draws of tournaments with replacement, row by row as `tournament` draws them, for several
+// rows at once: they do not depend on the scores.
+class TournamentDraws {
  public:
-  TournamentWords(std::uint64_t key, std::size_t size) : key_{key, 0}, size_(size) {}
+  TournamentDraws(std::uint64_t key, std::size_t size)
+      : key_{key, 0}, size_(size), drawn_(size * kPhiloxLanes) {}
 
-  // Calls take(i) for each of the draws below n, n > 1, of tournament `row`.
-  template <typename Take>
-  void each(std::uint64_t row, std::uint32_t n, Take take) {
+  std::size_t size() const { return size_; }
+
+  // The draws below n, n > 1, of tournament `row`, each kPhiloxLanes behind the one before.
+  const std::uint32_t* at(std::uint64_t row, std::uint32_t n) {
     if (row - base_ >= kPhiloxLanes || n != n_) {
       fill(row, n);
     }
-    const std::uint64_t* word = words_.data() + 2 * (row - base_);
-    std::size_t left = size_;
-    for (bool second = false; left > 0; second = !second) {
-      std::uint64_t fraction = *word;
-      word += second ? 2 * kPhiloxLanes - 1 : 1;
-      const std::size_t count = std::min(left, each_);
-      left -= count;
-      for (std::size_t k = 0; k < count; ++k) {
-        take(RowRandom::digit(fraction, n));
-      }
-    }
+    return drawn_.data() + (row - base_);
   }
 
  private:
-  void fill(std::uint64_t row, std::uint32_t n) {
+  [[gnu::noinline]] void fill(std::uint64_t row, std::uint32_t n) {
     base_ = row;
     n_ = n;
-    each_ = static_cast<std::size_t>(RowRandom::kRoom / RowRandom::cost(n));
-    const std::size_t words = (size_ + each_ - 1) / each_;
-    words_.resize((words + 1) / 2 * 2 * kPhiloxLanes);
-    for (std::size_t block = 0; 2 * block < words; ++block) {
-      row_words(key_, row, kSelectPurpose, words_.data() + 2 * kPhiloxLanes * block,
-                static_cast<std::uint32_t>(block));
+    const auto each = static_cast<std::size_t>(RowRandom::kRoom / RowRandom::cost(n));
+    std::uint64_t words[2 * kPhiloxLanes], fractions[kPhiloxLanes];
+    std::uint32_t word = 0;
+    for (std::size_t first = 0; first < size_; first += each, ++word) {
+      if (word % 2 == 0) {
+        row_words(key_, row, kSelectPurpose, words, word / 2);
+      }
+      for (std::size_t lane = 0; lane < kPhiloxLanes; ++lane) {
+        fractions[lane] = words[2 * lane + word % 2];
+      }
+      lane_digits(fractions, n, std::min(each, size_ - first),
+                  drawn_.data() + first * kPhiloxLanes);
     }
   }
 
   RandomKey key_;
-  std::size_t size_, each_ = 1;
+  std::size_t size_;
   std::uint64_t base_ = 0;
   std::uint32_t n_ = 0;               // none yet
-  std::vector<std::uint64_t> words_;  // block by block, two words a row
+  std::vector<std::uint32_t> drawn_;  // draw by draw
+};
+
+// The changes of `mutate` to codes of a plain table, row by row, for several rows at once: they do
+// not depend on the code.
+class PlainChanges {
+ public:
+  PlainChanges(std::uint64_t key, const ResultTable& table) : key_{key, 0}, table_(table) {}
+
+  const Change& at(std::uint64_t row) {
+    if (!filled_ || row - base_ >= kPhiloxLanes) {
+      fill(row);
+    }
+    return changes_[row - base_];
+  }
+
+ private:
+  // Both draws are digits of the row's first word.
+  [[gnu::noinline]] void fill(std::uint64_t row) {
+    std::uint64_t words[2 * kPhiloxLanes];
+    row_words(key_, row, Purpose::mutate, words);
+    for (std::size_t lane = 0; lane < kPhiloxLanes; ++lane) {
+      std::uint64_t& fraction = words[2 * lane];
+      changes_[lane] = draw_change(table_.space(),
+                                   [&](std::uint32_t m) { return RowRandom::digit(fraction, m); });
+    }
+    base_ = row;
+    filled_ = true;
+  }
+
+  RandomKey key_;
+  const ResultTable& table_;
+  std::uint64_t base_ = 0;
+  bool filled_ = false;
+  std::array<Change, kPhiloxLanes> changes_{};
 };
 
 // How members compare: by the score alone, as the whole number of its place among all doubles,
@@ -88,42 +120,44 @@ class Breeding {
         packed_(table.has_packed()),
         mutants_(plan.mutants),
         ring_(plan.population),
-        words_(keys.select, plan.sample),
+        draws_(keys.select, plan.sample),
+        changes_(keys.mutate, table),
         source_({keys.mutate, 0}, Purpose::mutate),
         mutate_(table.space()),
         child_(table.space().width()) {}
 
   bool empty() const { return ring_.size() == 0; }
 
-  // A mutant that may be proposed, and its parent's number.
-  Found mutant(const FreshCodes& fresh, Counters& now, std::uint32_t& code, std::int64_t& parent,
-               Status& failure) {
+  // A mutant that may be proposed, and its parent's number; the counters stay where there is none.
+  [[gnu::always_inline]] Found mutant(const FreshCodes& fresh, Counters& now, std::uint32_t& code,
+                                      std::int64_t& parent, Status& failure) {
     for (std::uint64_t i = 0; i < mutants_; ++i) {
-      const Member& winner = ring_.members()[select(now.selected++)];
-      if (!mutate(winner, now.mutated++, code, failure)) {
+      const Member& winner = ring_.members()[select(now.selected + i)];
+      if (!mutate(winner, now.mutated + i, code, failure)) {
         return Found::failed;
       }
       parent = winner.number;
       if (fresh.may(code)) {
+        now.selected += i + 1;
+        now.mutated += i + 1;
         return Found::yes;
       }
     }
     return Found::no;
   }
 
-  void born(std::uint32_t number, std::uint32_t code, const Rank& rank) {
-    const bool full = ring_.size() == ring_.capacity();
-    const std::uint64_t at = full ? ring_.oldest() : ring_.size();
-    Member died{};
-    ring_.born({code, number, packed_ ? table_.packed(code) : 0}, died);
-    if (!full) {
-      ranks_.push_back(rank);
-      if (ring_.size() == ring_.capacity()) {
-        ranks_.resize(2 * ring_.size());
-        std::copy_n(ranks_.begin(), ring_.size(), ranks_.begin() + std::ptrdiff_t(ring_.size()));
-      }
+  [[gnu::always_inline]] void born(std::uint32_t number, std::uint32_t code, const Rank& rank) {
+    const std::uint64_t digits = packed_ ? table_.packed(code) : 0;
+    if (ring_.size() < ring_.capacity()) {
+      grow({code, number, digits}, rank);
       return;
     }
+    const std::uint64_t at = ring_.oldest();
+    // Part by part: they are read so, and a whole one would wait for its parts to be written.
+    Member& youngest = ring_.turn();
+    youngest.code = code;
+    youngest.number = number;
+    youngest.digits = digits;
     ranks_[at] = ranks_[at + ring_.capacity()] = rank;
   }
 
@@ -144,22 +178,34 @@ class Breeding {
     std::uint64_t digits;  // where the table packs them
   };
 
+  [[gnu::noinline]] void grow(Member member, const Rank& rank) {
+    Member died;
+    ring_.born(member, died);
+    ranks_.push_back(rank);
+    if (ring_.size() == ring_.capacity()) {
+      ranks_.resize(2 * ring_.size());
+      std::copy_n(ranks_.begin(), ring_.size(), ranks_.begin() + std::ptrdiff_t(ring_.size()));
+    }
+  }
+
   // The place of the first drawn of the best. Written for conditional moves, since which of two is
   // better cannot be predicted.
-  std::uint64_t select(std::uint64_t row) {
+  [[gnu::always_inline]] std::uint64_t select(std::uint64_t row) {
     const std::uint64_t n = ring_.size(), oldest = ring_.oldest();
     if (n == 1) {
       return 0;
     }
     const Rank* ranks = ranks_.data() + oldest;
+    const std::uint32_t* drawn = draws_.at(row, static_cast<std::uint32_t>(n));
     std::uint64_t best = 0;
     Rank most = lowest_rank<Rank>();
-    words_.each(row, static_cast<std::uint32_t>(n), [&](std::uint64_t drawn) {
-      const Rank rank = ranks[drawn];
+    for (std::size_t k = 0; k < draws_.size(); ++k) {
+      const std::uint32_t place = drawn[k * kPhiloxLanes];
+      const Rank rank = ranks[place];
       const bool better = rank > most;
-      best = better ? drawn : best;
+      best = better ? place : best;
       most = better ? rank : most;
-    });
+    }
     best += oldest;
     return best < n ? best : best - n;
   }
@@ -167,16 +213,11 @@ class Breeding {
   bool mutate(const Member& parent, std::uint64_t row, std::uint32_t& code, Status& failure) {
     const std::uint8_t* digits = packed_ ? nullptr : table_.digits(parent.code);
     if (table_.plain()) {
-      // Both draws are digits of the row's first word.
-      std::uint64_t fraction = *source_.words(row);
-      const auto old = [&](std::size_t i) {
-        return packed_ ? static_cast<std::uint32_t>(parent.digits >> (8 * i)) & 0xFF
-                       : std::uint32_t{digits[i]};
-      };
-      const Change change = draw_change(
-          table_.space(), [&](std::uint32_t m) { return RowRandom::digit(fraction, m); }, old);
-      const std::uint32_t before = old(change.decision);
-      code = parent.code + (change.option - before) * table_.stride(change.decision);
+      const Change& change = changes_.at(row);
+      const std::uint32_t before =
+          packed_ ? static_cast<std::uint32_t>(parent.digits >> (8 * change.decision)) & 0xFF
+                  : digits[change.decision];
+      code = parent.code + (change.option(before) - before) * table_.stride(change.decision);
       return true;
     }
     failure = mutate_(source_.at(row), digits, child_.data());
@@ -189,7 +230,8 @@ class Breeding {
   std::uint64_t mutants_;
   AgeingRing<Member> ring_;
   std::vector<Rank> ranks_;  // by place in the ring; of a full one twice, so that none wraps around
-  TournamentWords words_;
+  TournamentDraws draws_;
+  PlainChanges changes_;
   RowSource source_;
   RowMutation mutate_;
   std::vector<std::uint8_t> child_;

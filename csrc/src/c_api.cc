@@ -87,37 +87,21 @@ Outcome write_rows(std::size_t width, std::span<const std::uint8_t> found, std::
 
 namespace {
 
-// Takes over a compiled space and its text.
-nst_space* handle_of(std::unique_ptr<nst_space> made, std::string_view text) {
-  made->text = text;
-  for (const std::uint32_t count : made->space.counts) {
-    made->one_hot_width += count;
+// A space that was compiled from this text.
+Outcome described(nst_space& made, std::string_view text, Status compiled) {
+  if (!compiled.ok()) {
+    return outcome(std::move(compiled));
   }
-  return made.release();
+  made.text = text;
+  for (const std::uint32_t count : made.space.counts) {
+    made.one_hot_width += count;
+  }
+  return {};
 }
 
 const Decision* decision_of(const nst_space* space, std::size_t decision) {
   return space != nullptr && decision < space->space.width() ? &space->space.decisions[decision]
                                                              : nullptr;
-}
-
-// Writes `size`, and the bytes that `save` appends to a vector where there is room for them.
-template <typename F>
-Outcome write_state(std::size_t need, std::uint8_t* out, std::size_t capacity, std::size_t* size,
-                    F save) {
-  *size = need;
-  if (out == nullptr && capacity == 0) {
-    return {};
-  }
-  if (capacity < need) {
-    return {NST_ERROR_CAPACITY, need, "the state needs " + std::to_string(need) + " bytes"};
-  }
-  std::vector<std::uint8_t> bytes;
-  if (Status s = save(bytes); !s.ok()) {
-    return outcome(std::move(s));
-  }
-  std::copy(bytes.begin(), bytes.end(), out);
-  return {};
 }
 
 }  // namespace
@@ -126,11 +110,13 @@ Outcome write_state(std::size_t need, std::uint8_t* out, std::size_t capacity, s
 namespace nst = nasturtium;
 using nasturtium::c_api::Array;
 using nasturtium::c_api::guarded;
+using nasturtium::c_api::make_handle;
 using nasturtium::c_api::mistake;
 using nasturtium::c_api::Outcome;
 using nasturtium::c_api::outcome;
 using nasturtium::c_api::product;
 using nasturtium::c_api::refused;
+using nasturtium::c_api::write_state;
 
 const char* nst_version(void) noexcept { return NASTURTIUM_VERSION; }
 
@@ -182,21 +168,9 @@ const char* nst_error_message(const nst_error* error) noexcept {
 
 nst_status nst_space_create(const char* text, size_t length, nst_space** out,
                             nst_error* error) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (const char* why = mistake({}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    *out = nullptr;
-    if (const char* why = mistake({Array(text, length)}, {Array(out, 1)})) {
-      return refused(why);
-    }
+  return make_handle(out, {Array(text, length)}, error, [&](nst_space& made) {
     const std::string_view view(length == 0 ? "" : text, length);
-    auto made = std::make_unique<nst_space>();
-    if (nst::Status s = nst::parse_space(view, made->space); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    *out = nst::c_api::handle_of(std::move(made), view);
-    return {};
+    return nst::c_api::described(made, view, nst::parse_space(view, made.space));
   });
 }
 
@@ -236,56 +210,26 @@ const char* nst_space_option(const nst_space* space, size_t decision, size_t opt
 
 nst_status nst_space_save(const nst_space* space, uint8_t* out, size_t capacity, size_t* size,
                           nst_error* error) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (space == nullptr || size == nullptr) {
-      return refused("the space or the place for the size is NULL");
-    }
-    if (const char* why = mistake({}, {Array(out, capacity), Array(size, 1)})) {
-      return refused(why);
-    }
-    const std::size_t need = nst::kStateOverhead + space->text.size();
-    return nst::c_api::write_state(need, out, capacity, size, [&](std::vector<std::uint8_t>& to) {
-      return nst::save_space(space->text, to);
-    });
+  return write_state(space, {}, out, capacity, size, error, [&](std::vector<std::uint8_t>& to) {
+    return nst::save_space(space->text, to);
   });
 }
 
 nst_status nst_space_load(const uint8_t* bytes, size_t size, nst_space** out,
                           nst_error* error) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (const char* why = mistake({}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    *out = nullptr;
-    if (const char* why = mistake({Array(bytes, size)}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    auto made = std::make_unique<nst_space>();
+  return make_handle(out, {Array(bytes, size)}, error, [&](nst_space& made) {
     std::string_view text;
-    if (nst::Status s = nst::load_space({bytes, size}, made->space, text); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    *out = nst::c_api::handle_of(std::move(made), text);
-    return {};
+    nst::Status loaded = nst::load_space({bytes, size}, made.space, text);
+    return nst::c_api::described(made, text, std::move(loaded));
   });
 }
 
 nst_status nst_codes_save(const nst_space* space, uint64_t n, const uint8_t* codes, uint8_t* out,
                           size_t capacity, size_t* size, nst_error* error) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (space == nullptr || size == nullptr) {
-      return refused("the space or the place for the size is NULL");
-    }
-    const std::uint64_t bytes = product(n, space->space.width());
-    const char* why = mistake({Array(codes, bytes)}, {Array(out, capacity), Array(size, 1)});
-    if (why != nullptr) {
-      return refused(why);
-    }
-    const auto need = static_cast<std::size_t>(nst::codes_state_size(space->space, n));
-    return nst::c_api::write_state(need, out, capacity, size, [&](std::vector<std::uint8_t>& to) {
-      return nst::save_codes(space->space, n, codes, to);
-    });
-  });
+  const std::uint64_t bytes = space == nullptr ? 0 : product(n, space->space.width());
+  return write_state(
+      space, {Array(codes, bytes)}, out, capacity, size, error,
+      [&](std::vector<std::uint8_t>& to) { return nst::save_codes(space->space, n, codes, to); });
 }
 
 nst_status nst_codes_load(const nst_space* space, const uint8_t* bytes, size_t size, uint8_t* out,

@@ -26,74 +26,18 @@ struct nst_tree {
 namespace nasturtium::c_api {
 namespace {
 
-template <typename T>
-Outcome write_all(std::span<const T> found, T* out, std::uint64_t capacity, std::uint64_t* length) {
-  *length = found.size();
-  if (out == nullptr && capacity == 0) {
-    return {};
-  }
-  if (capacity < found.size()) {
-    return {NST_ERROR_CAPACITY, found.size(), "the array is too short for what there is"};
-  }
-  std::copy(found.begin(), found.end(), out);
-  return {};
-}
-
 template <typename Handle>
 nst_status save_handle(const Handle* handle, std::uint8_t* out, std::size_t capacity,
                        std::size_t* size, nst_error* error) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (handle == nullptr || size == nullptr) {
-      return refused("the handle or the place for the size is NULL");
-    }
-    if (const char* why = mistake({}, {Array(out, capacity), Array(size, 1)})) {
-      return refused(why);
-    }
-    std::vector<std::uint8_t> bytes;
-    if (Status s = save_state(handle->value, bytes); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    std::uint64_t length = 0;
-    const Outcome result = write_all(std::span<const std::uint8_t>(bytes), out, capacity, &length);
-    *size = static_cast<std::size_t>(length);
-    return result;
-  });
+  return write_state(handle, {}, out, capacity, size, error,
+                     [&](std::vector<std::uint8_t>& to) { return save_state(handle->value, to); });
 }
 
 template <typename Handle>
 nst_status load_handle(const std::uint8_t* bytes, std::size_t size, Handle** out,
                        nst_error* error) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (const char* why = mistake({}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    *out = nullptr;
-    if (const char* why = mistake({Array(bytes, size)}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    auto made = std::make_unique<Handle>();
-    if (Status s = load_state(std::span(bytes, size), made->value); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    *out = made.release();
-    return {};
-  });
-}
-
-// Makes a handle, of which open(value) reports whether it is one.
-template <typename Handle, typename F>
-nst_status make_handle(Handle** out, nst_error* error, F open) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (const char* why = mistake({}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    *out = nullptr;
-    auto made = std::make_unique<Handle>();
-    Outcome result = open(made->value);
-    if (result.status == NST_OK) {
-      *out = made.release();
-    }
-    return result;
+  return make_handle(out, {Array(bytes, size)}, error, [&](Handle& made) {
+    return outcome(load_state(std::span(bytes, size), made.value));
   });
 }
 
@@ -118,7 +62,6 @@ nst_status with(Handle* handle, nst_error* error, std::initializer_list<Array> i
 namespace nst = nasturtium;
 using nasturtium::c_api::Array;
 using nasturtium::c_api::make_handle;
-using nasturtium::c_api::mistake;
 using nasturtium::c_api::Outcome;
 using nasturtium::c_api::outcome;
 using nasturtium::c_api::product;
@@ -126,7 +69,7 @@ using nasturtium::c_api::refused;
 using nasturtium::c_api::with;
 
 nst_status nst_map_create(nst_map** out, nst_error* error) noexcept {
-  return make_handle(out, error, [](nst::KeyMap&) { return Outcome{}; });
+  return make_handle(out, {}, error, [](nst_map&) { return Outcome{}; });
 }
 
 void nst_map_destroy(nst_map* map) noexcept { delete map; }
@@ -158,11 +101,11 @@ nst_status nst_map_load(const uint8_t* bytes, size_t size, nst_map** out,
 }
 
 nst_status nst_population_create(uint64_t most, nst_population** out, nst_error* error) noexcept {
-  return make_handle(out, error, [&](nst::AgeingQueue& queue) -> Outcome {
+  return make_handle(out, {}, error, [&](nst_population& made) -> Outcome {
     if (most == 0) {
       return refused("a population holds at least one individual");
     }
-    queue = nst::AgeingQueue(most);
+    made.value = nst::AgeingQueue(most);
     return {};
   });
 }
@@ -209,10 +152,8 @@ nst_status nst_population_load(const uint8_t* bytes, size_t size, nst_population
 nst_status nst_tree_create(const uint32_t* branching, size_t depth, const nst_tree_rule* rule,
                            uint64_t seed, uint32_t stream, nst_tree** out,
                            nst_error* error) noexcept {
-  return make_handle(out, error, [&](nst::Tree& tree) -> Outcome {
-    if (const char* why = mistake({Array(branching, depth), Array(rule, 1)}, {Array(out, 1)})) {
-      return refused(why);
-    }
+  const std::initializer_list<Array> in = {Array(branching, depth), Array(rule, 1)};
+  return make_handle(out, in, error, [&](nst_tree& made) -> Outcome {
     if (rule->puct > 1 || rule->reserved != 0) {
       return refused("puct is 0 or 1, and what is reserved is 0");
     }
@@ -224,7 +165,7 @@ nst_status nst_tree_create(const uint32_t* branching, size_t depth, const nst_tr
     own.widen_factor = rule->widen_factor;
     own.widen_exponent = rule->widen_exponent;
     own.max_slots = rule->max_nodes == 0 ? own.max_slots : rule->max_nodes;
-    return outcome(tree.open(std::span(branching, depth), own, {seed, stream}));
+    return outcome(made.value.open(std::span(branching, depth), own, {seed, stream}));
   });
 }
 

@@ -4,11 +4,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <new>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "nasturtium/c_api.h"
 #include "nasturtium/moves.hpp"
@@ -97,6 +99,61 @@ const char* mistake(std::initializer_list<Array> in, std::initializer_list<Array
 // Writes the number of rows, and the rows where there is room; no array of capacity 0 asks only.
 Outcome write_rows(std::size_t width, std::span<const std::uint8_t> found, std::uint8_t* out,
                    std::uint64_t capacity, std::uint64_t* rows);
+
+// The same for numbers.
+template <typename T, typename Length>
+Outcome write_all(std::span<const T> found, T* out, std::uint64_t capacity, Length* length) {
+  *length = static_cast<Length>(found.size());
+  if (out == nullptr && capacity == 0) {
+    return {};
+  }
+  if (capacity < found.size()) {
+    return {NST_ERROR_CAPACITY, found.size(),
+            "there are " + std::to_string(found.size()) + ", more than the array holds"};
+  }
+  std::copy(found.begin(), found.end(), out);
+  return {};
+}
+
+// Makes a handle out of what comes in; open(handle) reports whether it is one.
+template <typename Handle, typename F>
+nst_status make_handle(Handle** out, std::initializer_list<Array> in, nst_error* error,
+                       F open) noexcept {
+  return guarded(error, [&]() -> Outcome {
+    if (const char* why = mistake({}, {Array(out, 1)})) {
+      return refused(why);
+    }
+    *out = nullptr;
+    if (const char* why = mistake(in, {Array(out, 1)})) {
+      return refused(why);
+    }
+    auto made = std::make_unique<Handle>();
+    Outcome result = open(*made);
+    if (result.status == NST_OK) {
+      *out = made.release();
+    }
+    return result;
+  });
+}
+
+// Writes the state that save(bytes) makes of a handle and what comes in.
+template <typename F>
+nst_status write_state(const void* handle, std::initializer_list<Array> in, std::uint8_t* out,
+                       std::size_t capacity, std::size_t* size, nst_error* error, F save) noexcept {
+  return guarded(error, [&]() -> Outcome {
+    if (handle == nullptr || size == nullptr) {
+      return refused("the handle or the place for the size is NULL");
+    }
+    if (const char* why = mistake(in, {Array(out, capacity), Array(size, 1)})) {
+      return refused(why);
+    }
+    std::vector<std::uint8_t> bytes;
+    if (Status s = save(bytes); !s.ok()) {
+      return outcome(std::move(s));
+    }
+    return write_all(std::span<const std::uint8_t>(bytes), out, capacity, size);
+  });
+}
 
 inline Draws draws_of(const nst_draws& d) { return {{d.seed, d.stream}, d.start, d.threads}; }
 

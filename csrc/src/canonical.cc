@@ -4,6 +4,10 @@
 #include <bit>
 #include <numeric>
 
+#if defined(__SSE4_2__)
+#include <nmmintrin.h>
+#endif
+
 namespace nasturtium {
 namespace {
 
@@ -25,6 +29,69 @@ std::uint64_t in_term(std::uint64_t color, std::uint64_t label) {
 std::uint64_t out_term(std::uint64_t color, std::uint64_t label) {
   return mix(~color + label * kToFactor) * 5;
 }
+
+#if defined(__SSE4_2__)
+
+__m128i two_words(const std::uint64_t* from) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+}
+
+// The number of distinct ones of a few colors, without a branch that depends on them.
+std::size_t count_few(const std::uint64_t* colors, std::size_t n) {
+  std::size_t found = n > 0;
+  for (std::size_t v = 1; v < n; ++v) {
+    const __m128i own = _mm_set1_epi64x(static_cast<long long>(colors[v]));
+    __m128i same = _mm_cmpeq_epi64(own, _mm_set1_epi64x(static_cast<long long>(colors[v - 1])));
+    for (std::size_t w = 0; w + 1 < v; w += 2) {
+      same = _mm_or_si128(same, _mm_cmpeq_epi64(own, two_words(colors + w)));
+    }
+    found += static_cast<std::size_t>(_mm_testz_si128(same, same));
+  }
+  return found;
+}
+
+// How many of a few colors are less than each.
+void rank_few(const std::uint64_t* colors, std::size_t n, std::size_t* less) {
+  // The comparison is of signed numbers; the last one is less than none.
+  std::uint64_t shifted[kFewVertices + 1];
+  for (std::size_t v = 0; v < n; ++v) {
+    shifted[v] = colors[v] ^ bit(63);
+  }
+  shifted[n] = ~bit(63);
+  for (std::size_t v = 0; v < n; ++v) {
+    const __m128i own = _mm_set1_epi64x(static_cast<long long>(shifted[v]));
+    __m128i count = _mm_setzero_si128();
+    for (std::size_t w = 0; w < n; w += 2) {
+      count = _mm_sub_epi64(count, _mm_cmpgt_epi64(own, two_words(shifted + w)));
+    }
+    less[v] = static_cast<std::size_t>(_mm_cvtsi128_si64(count) + _mm_extract_epi64(count, 1));
+  }
+}
+
+#else
+
+std::size_t count_few(const std::uint64_t* colors, std::size_t n) {
+  std::size_t found = 0;
+  for (std::size_t v = 0; v < n; ++v) {
+    bool same = false;
+    for (std::size_t w = 0; w < v; ++w) {
+      same |= colors[w] == colors[v];
+    }
+    found += !same;
+  }
+  return found;
+}
+
+void rank_few(const std::uint64_t* colors, std::size_t n, std::size_t* less) {
+  for (std::size_t v = 0; v < n; ++v) {
+    less[v] = 0;
+    for (std::size_t w = 0; w < n; ++w) {
+      less[v] += colors[w] < colors[v];
+    }
+  }
+}
+
+#endif
 
 }  // namespace
 
@@ -49,6 +116,11 @@ void EdgeList::clear(std::size_t vertices) {
 
 // The number of distinct colors.
 std::size_t Canonizer::count_colors(const std::uint64_t* colors) {
+  return graph_->n <= kFewVertices ? count_few(colors, graph_->n) : place_colors(colors);
+}
+
+// The same, with the first vertex of each color in `slots_`.
+std::size_t Canonizer::place_colors(const std::uint64_t* colors) {
   const std::size_t n = graph_->n, last = slots_.size() - 1;
   std::fill(slots_.begin(), slots_.end(), std::uint16_t{0});
   std::size_t found = 0;
@@ -121,12 +193,10 @@ void Canonizer::sort_by_color(const std::uint64_t* colors, Vertices& order) {
   order.resize(n);
   if (n <= kFewVertices) {
     // Without branches that depend on the colors.
+    std::size_t less[kFewVertices];
+    rank_few(colors, n, less);
     for (std::size_t v = 0; v < n; ++v) {
-      std::size_t less = 0;
-      for (std::size_t w = 0; w < n; ++w) {
-        less += colors[w] < colors[v];
-      }
-      order[less] = static_cast<std::uint16_t>(v);
+      order[less[v]] = static_cast<std::uint16_t>(v);
     }
     return;
   }

@@ -111,7 +111,7 @@ void Canonizer::find_twins(const Level& root) {
 // For each vertex one of its color, the same for all of them, and by that their number.
 void Canonizer::find_classes(const std::uint64_t* colors) {
   const std::size_t n = graph_->n, last = slots_.size() - 1;
-  count_colors(colors);
+  place_colors(colors);
   places_.resize(n);
   counts_.assign(n, 0);
   for (std::size_t v = 0; v < n; ++v) {

@@ -65,14 +65,17 @@ void build_graph(const Space& space, const std::uint8_t* code, const std::uint8_
       graph.nodes |= bit(v);
     }
   }
-  graph.edges.clear();
+  // Each edge is written, and counts where it is there: which ones are cannot be predicted.
+  graph.edges.resize(space.edges.size());
+  std::size_t found = 0;
   for (std::size_t e = 0; e < space.edges.size(); ++e) {
     const Edge& edge = space.edges[e];
     const Operation op = operation(space, edge.label, edge.when, code, active);
-    if (op.kind != Kind::zero && (graph.nodes & bit(edge.src)) && (graph.nodes & bit(edge.dst))) {
-      graph.edges.push_back({static_cast<std::uint32_t>(e), edge.src, edge.dst, op});
-    }
+    graph.edges[found] = {static_cast<std::uint32_t>(e), edge.src, edge.dst, op};
+    const std::uint64_t ends = graph.nodes >> edge.src & graph.nodes >> edge.dst & 1;
+    found += static_cast<std::size_t>(ends) & (op.kind != Kind::zero);
   }
+  graph.edges.resize(found);
 }
 
 bool prune(const Space& space, LiveGraph& graph) {
@@ -80,28 +83,28 @@ bool prune(const Space& space, LiveGraph& graph) {
   if (n == 0) {
     return true;
   }
-  std::array<std::uint64_t, kMaxNodes> into{};
-  std::array<std::uint64_t, kMaxNodes> from{};
+  std::array<std::uint64_t, kMaxNodes> into, from;
+  std::fill_n(into.begin(), n, 0);
+  std::fill_n(from.begin(), n, 0);
   for (const LiveEdge& edge : graph.edges) {
     into[edge.dst] |= bit(edge.src);
     from[edge.src] |= bit(edge.dst);
   }
   std::uint64_t forward = graph.nodes & 1;
   for (std::size_t v = 1; v < n; ++v) {
-    if (into[v] & forward) {
-      forward |= bit(v);
-    }
+    forward |= std::uint64_t{(into[v] & forward) != 0} << v;
   }
   std::uint64_t backward = graph.nodes & bit(n - 1);
   for (std::size_t v = n - 1; v-- > 0;) {
-    if (from[v] & backward) {
-      backward |= bit(v);
-    }
+    backward |= std::uint64_t{(from[v] & backward) != 0} << v;
   }
   const std::uint64_t live = forward & backward;
-  std::erase_if(graph.edges, [live](const LiveEdge& edge) {
-    return !((live & bit(edge.src)) && (live & bit(edge.dst)));
-  });
+  std::size_t kept = 0;
+  for (const LiveEdge& edge : graph.edges) {
+    graph.edges[kept] = edge;
+    kept += static_cast<std::size_t>(live >> edge.src & live >> edge.dst & 1);
+  }
+  graph.edges.resize(kept);
   graph.nodes = live | bit(0) | bit(n - 1);
   return live != 0;
 }

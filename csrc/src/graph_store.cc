@@ -188,22 +188,29 @@ Status GraphReader::read(std::uint64_t number, EdgeList& out) const {
   }
   out.n = n;
   out.labels.assign(b.labels + first, b.labels + first + n);
-  out.from.resize(edges);
-  out.to.resize(edges);
+  // Two edges of each word are read whether there are any or not, since their number cannot be
+  // predicted: what is read too much goes behind the others.
+  out.from.resize(edges + 2);
+  out.to.resize(edges + 2);
   out.edge_labels.clear();
   std::uint16_t *from = out.from.data(), *to = out.to.data();
   bool behind = false;
   for (std::size_t v = 0; v < n; ++v) {
     for (std::size_t i = 0; i < b.words; ++i) {
       std::uint64_t set = rows[v * b.words + i];
-      behind |= 64 * i + static_cast<std::size_t>(std::bit_width(set)) > n && set != 0;
-      for (; set != 0; set &= set - 1) {
-        *from++ = static_cast<std::uint16_t>(v);
-        *to++ =
+      const auto count = static_cast<std::size_t>(std::popcount(set));
+      behind |= 64 * i + static_cast<std::size_t>(std::bit_width(set)) > n && count != 0;
+      for (std::size_t k = 0; k < 2 || set != 0; ++k, set &= set - 1) {
+        from[k] = static_cast<std::uint16_t>(v);
+        to[k] =
             static_cast<std::uint16_t>(64 * i + static_cast<std::size_t>(std::countr_zero(set)));
       }
+      from += count;
+      to += count;
     }
   }
+  out.from.resize(edges);
+  out.to.resize(edges);
   if (behind) {
     return Status::fail(Code::row, number, "a row has bits behind the graph's last vertex");
   }

@@ -18,11 +18,61 @@ namespace {
 constexpr std::uint64_t kKeyGrain = 256;
 constexpr std::uint64_t kInputMark = 0xD1B54A32D192ED03ull;
 constexpr std::uint64_t kOutputMark = 0xAEF17502108EF2D9ull;
+constexpr std::uint64_t kValueMark = 0x7A5C9F0D3B1E6248ull;
+
+// Keys by a hash of what they are made from, for batches in which the same comes again. Where that
+// is rare it stops.
+class KnownKeys {
+ public:
+  explicit KnownKeys(std::uint64_t rows) {
+    if (rows >= kFewest) {
+      entries_.resize(std::bit_ceil(std::min(rows, kMost)));
+    }
+  }
+
+  bool on() const { return !entries_.empty(); }
+
+  bool find(const std::uint64_t from[2], std::uint64_t key[2]) {
+    const Entry& entry = entry_of(from);
+    ++asked_;
+    if (entry.from[0] != from[0] || entry.from[1] != from[1]) {
+      return false;
+    }
+    std::copy_n(entry.key, 2, key);
+    ++known_;
+    return true;
+  }
+
+  // Keeps what was asked for in vain.
+  void keep(const std::uint64_t from[2], const std::uint64_t key[2]) {
+    Entry& entry = entry_of(from);
+    std::copy_n(from, 2, entry.from);
+    std::copy_n(key, 2, entry.key);
+    if (asked_ >= kTrial && known_ < asked_ / 8) {
+      entries_.clear();
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t kFewest = 256, kMost = 16384, kTrial = 4096;
+  struct Entry {
+    std::uint64_t from[2] = {0, 0};
+    std::uint64_t key[2] = {0, 0};
+  };
+
+  Entry& entry_of(const std::uint64_t from[2]) { return entries_[from[0] & (entries_.size() - 1)]; }
+
+  std::vector<Entry> entries_;
+  std::uint64_t asked_ = 0, known_ = 0;
+};
 
 class KeyMaker {
  public:
-  KeyMaker(const Space& space, Convention convention)
-      : space_(space), convention_(convention), active_(space.width()) {
+  KeyMaker(const Space& space, Convention convention, std::uint64_t rows)
+      : space_(space),
+        convention_(convention),
+        active_(space.width()),
+        known_(convention == Convention::function ? rows : 0) {
     if (convention == Convention::string || convention == Convention::string_skip) {
       strings_.emplace(space, convention == Convention::string);
     }
@@ -31,19 +81,23 @@ class KeyMaker {
   Status make(std::uint64_t row, const std::uint8_t* code, std::uint64_t out[2]);
 
  private:
-  Status graph_words(const std::uint8_t* code);
+  Status graph_key(const std::uint8_t* code, std::uint64_t out[2]);
+  Status function_key(std::uint64_t out[2]);
   void pruned_words();
   void digraph_of_nodes();
+  void finish(std::uint64_t out[2]) const { murmur128(words_, space_.name_hash, out); }
 
   const Space& space_;
   Convention convention_;
   std::vector<std::uint8_t> active_;
   std::optional<StringForm> strings_;
-  std::vector<std::uint64_t> words_, form_;
+  std::vector<std::uint64_t> words_, form_, value_words_;
   LiveGraph graph_;
   Digraph digraph_;
+  EdgeList values_;
   FunctionForm function_;
   Canonizer canonizer_;
+  KnownKeys known_;
 };
 
 Status KeyMaker::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t out[2]) {
@@ -51,50 +105,75 @@ Status KeyMaker::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t
     return bad_row(space_, row, code);
   }
   words_.assign(1, static_cast<std::uint64_t>(convention_));
+  Status s;
   if (convention_ == Convention::genotype) {
     for (std::size_t i = 0; i < space_.width(); ++i) {
       words_.push_back(active_[i] ? space_.decisions[i].options[code[i]].hash : 0);
     }
+    finish(out);
   } else if (strings_) {
-    std::uint64_t hashes[2];
-    if (Status s = strings_->hash(code, hashes); !s.ok()) {
-      s.where = row;
-      return s;
-    }
+    std::uint64_t hashes[2] = {0, 0};
+    s = strings_->hash(code, hashes);
     words_.insert(words_.end(), hashes, hashes + 2);
+    finish(out);
   } else {
-    Status s = graph_words(code);
-    if (!s.ok()) {
-      s.where = row;
-      return s;
-    }
+    s = graph_key(code, out);
   }
-  murmur128(words_, space_.name_hash, out);
-  return {};
+  if (!s.ok()) {
+    s.where = row;
+  }
+  return s;
 }
 
-Status KeyMaker::graph_words(const std::uint8_t* code) {
+Status KeyMaker::graph_key(const std::uint8_t* code, std::uint64_t out[2]) {
   for (const std::uint32_t d : space_.attributes) {
     words_.push_back(active_[d] ? space_.decisions[d].options[code[d]].hash : 0);
   }
   if (space_.nodes.empty()) {
+    finish(out);
     return {};
   }
   build_graph(space_, code, active_.data(), graph_);
   prune(space_, graph_);
+  if (convention_ == Convention::function) {
+    return function_key(out);
+  }
   if (convention_ == Convention::pruned) {
     pruned_words();
-    return {};
-  }
-  if (convention_ == Convention::graph) {
+  } else {
     digraph_of_nodes();
-  } else if (Status s = function_.rewrite(space_, graph_, digraph_); !s.ok()) {
+    if (Status s = canonizer_.run(digraph_, form_); !s.ok()) {
+      return s;
+    }
+    words_.insert(words_.end(), form_.begin(), form_.end());
+  }
+  finish(out);
+  return {};
+}
+
+Status KeyMaker::function_key(std::uint64_t out[2]) {
+  if (Status s = function_.rewrite(space_, graph_); !s.ok()) {
     return s;
   }
-  if (Status s = canonizer_.run(digraph_, form_); !s.ok()) {
+  std::uint64_t hash[2];
+  const bool asked = known_.on();
+  if (asked) {
+    value_words_.assign(words_.begin(), words_.end());
+    function_.spell(value_words_);
+    murmur128(value_words_, kValueMark, hash);
+    if (known_.find(hash, out)) {
+      return {};
+    }
+  }
+  function_.write(values_);
+  if (Status s = canonizer_.run(values_); !s.ok()) {
     return s;
   }
-  words_.insert(words_.end(), form_.begin(), form_.end());
+  words_.insert(words_.end(), canonizer_.form().begin(), canonizer_.form().end());
+  finish(out);
+  if (asked) {
+    known_.keep(hash, out);
+  }
   return {};
 }
 
@@ -187,7 +266,7 @@ Status keys(const Space& space, Convention convention, std::uint64_t n, const st
     return Status::fail(Code::limit, 0, "the string rules need a graph");
   }
   return parallel_rows(n, threads, kKeyGrain, [&](std::uint64_t begin, std::uint64_t end) {
-    KeyMaker maker(space, convention);
+    KeyMaker maker(space, convention, end - begin);
     for (std::uint64_t row = begin; row < end; ++row) {
       if (Status s = maker.make(row, codes + row * space.width(), out + 2 * row); !s.ok()) {
         return s;

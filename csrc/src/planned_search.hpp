@@ -50,18 +50,13 @@ class PlannedSearch {
   const Status& failure() const { return failure_; }
 
   // The next proposal; nothing has changed where there is none for now.
-  Found propose(Draft& draft) {
+  [[gnu::always_inline]] Found propose(Draft& draft) {
     if (plan_.halving && promoted(false, draft)) {
       return Found::yes;
     }
-    const Counters before = now_;
     draft = {0, plan_.rung, -1};
-    const Found found = fresh(draft);
-    if (found != Found::no) {
-      return found;
-    }
-    now_ = before;
-    return plan_.halving && promoted(true, draft) ? Found::yes : Found::no;
+    const Found found = fresh_.empty() ? Found::no : fresh(draft);
+    return found == Found::no && plan_.halving && promoted(true, draft) ? Found::yes : found;
   }
 
   // The proposal has its number; false where that failed.
@@ -79,13 +74,12 @@ class PlannedSearch {
     return true;
   }
 
-  bool told(std::uint32_t number, std::uint32_t code, std::uint32_t rung, double score) {
+  [[gnu::always_inline]] bool told(std::uint32_t number, std::uint32_t code, std::uint32_t rung,
+                                   double score) {
     Rank rank;
     rank_of(rung, score, plan_.by_rung ? table_.size(code) : 0.0, rank);
     if (plan_.halving) {
-      const double standing[] = {score, -table_.size(code)};
-      failure_ = rungs_.add(rung, number, score == kWorst ? nullptr : standing);
-      if (!failure_.ok()) {
+      if (!ranked(number, code, rung, score)) {
         return false;
       }
       if (rung != 0) {
@@ -101,7 +95,14 @@ class PlannedSearch {
   }
 
  private:
-  bool promoted(bool every, Draft& draft) const {
+  [[gnu::noinline]] bool ranked(std::uint32_t number, std::uint32_t code, std::uint32_t rung,
+                                double score) {
+    const double standing[] = {score, -table_.size(code)};
+    failure_ = rungs_.add(rung, number, score == kWorst ? nullptr : standing);
+    return failure_.ok();
+  }
+
+  [[gnu::noinline]] bool promoted(bool every, Draft& draft) const {
     std::uint64_t number = 0, rung = 0;
     if (!rungs_.next(every, number, rung)) {
       return false;
@@ -111,35 +112,44 @@ class PlannedSearch {
     return true;
   }
 
-  Found fresh(Draft& draft) {
-    if (fresh_.empty()) {
-      return Found::no;
-    }
-    if (breeds()) {
+  [[gnu::always_inline]] Found fresh(Draft& draft) {
+    const bool grown = plan_.population != 0 && made_ >= plan_.initial && !breeding_.empty();
+    const bool breeds = grown && !explores();
+    if (breeds) {
       const Found found = breeding_.mutant(fresh_, now_, draft.code, draft.parent, failure_);
       if (found != Found::no) {
+        now_.explored += plan_.explore != 0;
         return found;
       }
       draft.parent = -1;
     }
+    return drawn(draft, grown && plan_.explore != 0, breeds);
+  }
+
+  // Whether the next choice between drawing and breeding is to draw.
+  bool explores() {
+    return plan_.explore != 0 &&
+           static_cast<double>(*explore_.words(now_.explored) >> 11) * 0x1p-53 < plan_.explore;
+  }
+
+  // A start or a random code. `chosen`: a choice between drawing and breeding came before;
+  // `refused`: all mutants were refused. What was drawn counts only where a code is found.
+  [[gnu::noinline]] Found drawn(Draft& draft, bool chosen, bool refused) {
+    const Counters before = now_;
+    now_.explored += chosen;
+    now_.selected += refused ? plan_.mutants : 0;
+    now_.mutated += refused ? plan_.mutants : 0;
     while (now_.started < plan_.starts.size()) {
       draft.code = plan_.starts[now_.started++];
       if (fresh_.may(draft.code)) {
         return Found::yes;
       }
     }
-    return fresh_.random(now_, draft.code, failure_);
-  }
-
-  bool breeds() {
-    if (plan_.population == 0 || made_ < plan_.initial || breeding_.empty()) {
-      return false;
+    const Found found = fresh_.random(now_, draft.code, failure_);
+    if (found == Found::no) {
+      now_ = before;
     }
-    if (plan_.explore == 0) {
-      return true;
-    }
-    const std::uint64_t word = *explore_.words(now_.explored++);
-    return !(static_cast<double>(word >> 11) * 0x1p-53 < plan_.explore);
+    return found;
   }
 
   const SearchPlan& plan_;

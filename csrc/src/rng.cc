@@ -134,6 +134,39 @@ void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t*
   philox_lanes(row, split(key.seed), c2, key.stream, out);
 }
 
+void lane_digits(std::uint64_t* fractions, std::uint32_t m, std::size_t count, std::uint32_t* out) {
+#if defined(__SSE2__)
+  // The product with m is that of the lower halves plus that of the upper ones; its carry from the
+  // lower 64 bits is the digit.
+  const __m128i times = _mm_set1_epi64x(m), low = _mm_set1_epi64x(0xFFFFFFFF);
+  for (std::size_t lane = 0; lane < kPhiloxLanes; lane += 4) {
+    auto* at = reinterpret_cast<__m128i*>(fractions + lane);
+    __m128i x[2] = {_mm_loadu_si128(at), _mm_loadu_si128(at + 1)};
+    for (std::size_t k = 0; k < count; ++k) {
+      __m128i above[2];
+      for (int i = 0; i < 2; ++i) {
+        const __m128i lower = _mm_mul_epu32(x[i], times);
+        const __m128i upper = _mm_mul_epu32(_mm_srli_epi64(x[i], 32), times);
+        above[i] = _mm_add_epi64(upper, _mm_srli_epi64(lower, 32));
+        x[i] = _mm_or_si128(_mm_slli_epi64(above[i], 32), _mm_and_si128(lower, low));
+      }
+      const __m128 digits = _mm_shuffle_ps(_mm_castsi128_ps(above[0]), _mm_castsi128_ps(above[1]),
+                                           _MM_SHUFFLE(3, 1, 3, 1));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out + k * kPhiloxLanes + lane),
+                       _mm_castps_si128(digits));
+    }
+    _mm_storeu_si128(at, x[0]);
+    _mm_storeu_si128(at + 1, x[1]);
+  }
+#else
+  for (std::size_t k = 0; k < count; ++k) {
+    for (std::size_t lane = 0; lane < kPhiloxLanes; ++lane) {
+      out[k * kPhiloxLanes + lane] = RowRandom::digit(fractions[lane], m);
+    }
+  }
+#endif
+}
+
 void random_words(std::span<std::uint64_t> out, RandomKey key, std::uint64_t counter) {
   constexpr std::size_t kWords = 2 * kPhiloxLanes;
   std::size_t done = 0;

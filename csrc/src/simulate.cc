@@ -124,7 +124,7 @@ class Simulation {
   }
 
   // The next trial, which runs from `begin` on.
-  Found ask(double begin, std::uint32_t worker, Event& event) {
+  [[gnu::always_inline]] Found ask(double begin, std::uint32_t worker, Event& event) {
     Draft draft;
     const Found found = search_.propose(draft);
     if (found != Found::yes) {
@@ -146,7 +146,7 @@ class Simulation {
     return Found::yes;
   }
 
-  bool tell(const Event& event) {
+  [[gnu::always_inline]] bool tell(const Event& event) {
     const std::uint64_t runs = table_.runs();
     const std::uint64_t run = runs == 1 ? 0 : *runs_.words(event.number) % runs;
     const double score = table_.score(event.code, plan_.levels[event.rung], run);

@@ -132,45 +132,16 @@ void Transport::begin() {
       hang(i, root_, 0);
     }
   }
-  // Potentials: u of a source plus v of a sink is the cost of an arc of the tree.
-  u_.assign(n_, 0);
-  v_.assign(m_, 0);
-  for (std::uint32_t top = nodes_[root_].child; top != kNone; top = nodes_[top].next) {
-    std::uint32_t at = top;
-    for (;;) {
-      Node& x = nodes_[at];
-      x.depth = nodes_[x.parent].depth + 1;
-      if (at != top && source(at)) {
-        u_[at] = cost(at, x.parent) - v_[x.parent - n_];
-      } else if (at != top) {
-        v_[at - n_] = cost(x.parent, at) - u_[x.parent];
-      }
-      if (x.child != kNone) {
-        at = x.child;
-        continue;
-      }
-      while (at != top && nodes_[at].next == kNone) {
-        at = nodes_[at].parent;
-      }
-      if (at == top) {
-        break;
-      }
-      at = nodes_[at].next;
-    }
-  }
 }
 
-// Depths and potentials below a node that has a new parent.
-void Transport::settle(std::uint32_t top, double shift_sources) {
+// Visits a node and all below it, each after its parent, and says how deep they are.
+template <typename Visit>
+void Transport::walk(std::uint32_t top, Visit visit) {
   std::uint32_t at = top;
   for (;;) {
     Node& x = nodes_[at];
     x.depth = nodes_[x.parent].depth + 1;
-    if (source(at)) {
-      u_[at] += shift_sources;
-    } else {
-      v_[at - n_] -= shift_sources;
-    }
+    visit(at, x.parent);
     if (x.child != kNone) {
       at = x.child;
       continue;
@@ -183,6 +154,35 @@ void Transport::settle(std::uint32_t top, double shift_sources) {
     }
     at = nodes_[at].next;
   }
+}
+
+// Potentials of the whole tree: u of a source plus v of a sink is the cost of an arc of the tree.
+void Transport::find_potentials() {
+  u_.assign(n_, 0);
+  v_.assign(m_, 0);
+  for (std::uint32_t top = nodes_[root_].child; top != kNone; top = nodes_[top].next) {
+    walk(top, [&](std::uint32_t at, std::uint32_t parent) {
+      if (at == top) {
+        return;
+      }
+      if (source(at)) {
+        u_[at] = cost(at, parent) - v_[parent - n_];
+      } else {
+        v_[at - n_] = cost(parent, at) - u_[parent];
+      }
+    });
+  }
+}
+
+// Depths and potentials below a node that has a new parent.
+void Transport::settle(std::uint32_t top, double shift_sources) {
+  walk(top, [&](std::uint32_t at, std::uint32_t) {
+    if (source(at)) {
+      u_[at] += shift_sources;
+    } else {
+      v_[at - n_] -= shift_sources;
+    }
+  });
 }
 
 // The arc with the most negative reduced cost of the next rows; false where no arc has one.
@@ -316,6 +316,7 @@ Status Transport::solve(std::size_t sources, std::size_t sinks, const double* su
     costs_ = packed_costs_.data();
   }
   begin();
+  find_potentials();
   // A strongly feasible tree never comes back; the bound is for rounding only.
   std::uint64_t pivots = 1000 + 100 * std::uint64_t{n_} * m_;
   for (std::uint32_t i = 0, j = 0; enter(i, j); pivot(i, j)) {

@@ -22,6 +22,7 @@ class Program(Compiled):
     def mutate(
         self,
         codes: NDArray[np.uint8],
+        rates: NDArray[np.float64] | None,
         out: NDArray[np.uint8],
         seed: int,
         stream: int,
@@ -29,26 +30,6 @@ class Program(Compiled):
         threads: int,
     ) -> None: ...
     def crossover(
-        self,
-        a: NDArray[np.uint8],
-        b: NDArray[np.uint8],
-        out: NDArray[np.uint8],
-        seed: int,
-        stream: int,
-        start: int,
-        threads: int,
-    ) -> None: ...
-    def mutate_at_rate(
-        self,
-        codes: NDArray[np.uint8],
-        rates: NDArray[np.float64],
-        out: NDArray[np.uint8],
-        seed: int,
-        stream: int,
-        start: int,
-        threads: int,
-    ) -> None: ...
-    def crossover_by(
         self,
         a: NDArray[np.uint8],
         b: NDArray[np.uint8],
@@ -78,6 +59,7 @@ class Program(Compiled):
     def keys(
         self, codes: NDArray[np.uint8], rule: str, out: NDArray[np.uint64], threads: int
     ) -> None: ...
+    def key(self, code: NDArray[np.uint8], rule: str) -> str: ...
     def one_hot(
         self,
         codes: NDArray[np.uint8],
@@ -677,3 +659,8 @@ class Otmann:
         out: NDArray[np.float64],
         threads: int,
     ) -> None: ...
+
+def repeat_move(
+    program: Compiled, operation: str, codes: NDArray[np.uint8], times: int
+) -> None: ...
+def repeat_ranks(points: NDArray[np.float64], times: int) -> None: ...

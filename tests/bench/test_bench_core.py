@@ -90,3 +90,13 @@ def test_the_simulation_suite_runs(capsys, tmp_path):
     evolved = rows["regularized evolution, P = 100, S = 10, with its history"]
     assert evolved["peers"]["plain Python"] > 0 and evolved["ratio"] > 10
     assert 0.7 < evolved["exponent"] < 1.3
+
+
+def test_the_calls_suite_runs(tmp_path):
+    file = tmp_path / "some.json"
+    assert command(["bench", "core", "--suite", "calls", "--quick", "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())
+    over = [row["ours"] for row in rows if "one" in row["operation"]]
+    assert len(over) == 5 and all(0 < cost < 100 for cost in over)
+    share = [row["ours"] for row in rows if "10,000 rows" in row["operation"]]
+    assert len(share) == 4 and all(0.2 < part < 5 for part in share)

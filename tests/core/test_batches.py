@@ -50,6 +50,42 @@ def test_threads_and_splits_change_nothing(space: Space) -> None:
     assert space.valid(codes).all() and space.valid(mutants).all() and space.valid(children).all()
 
 
+def test_keys_do_not_depend_on_what_came_before(space: Space) -> None:
+    codes = space.sample(9_000, seed=3)
+    codes = np.concatenate([codes, codes[::-1], space.mutate(codes, seed=4)])
+    whole = space.keys(codes)
+    # Batches of fewer than 256 rows remember nothing.
+    parts = [space.keys(codes[i : i + 250]) for i in range(0, len(codes), 250)]
+    assert np.array_equal(whole, np.concatenate(parts))
+
+
+def test_one_key_is_a_row_of_many(space: Space) -> None:
+    codes = space.sample(20, seed=5)
+    for convention in space.conventions:
+        words = space.keys(codes, convention).tolist()
+        assert [space.architecture(code).key(convention) for code in codes] == [
+            f"{high:016x}{low:016x}" for high, low in words
+        ]
+    with pytest.raises(SpaceError, match="unknown convention 'functions'"):
+        space.architecture(codes[0]).key("functions")
+
+
+def test_a_loop_in_the_core_refuses_what_a_call_refuses() -> None:
+    space = nb201()
+    codes = space.sample(3, seed=1)
+    for operation in ("sample", "mutate", "keys"):
+        _core.repeat_move(space.program, operation, codes, 2)
+    wrong = codes.copy()
+    wrong[1, 2] = 5
+    with pytest.raises(SpaceError, match="row 1"):
+        _core.repeat_move(space.program, "mutate", wrong, 2)
+    with pytest.raises(SpaceError, match="none of"):
+        _core.repeat_move(space.program, "draw", codes, 2)
+    _core.repeat_ranks(np.zeros((3, 2)), 2)
+    with pytest.raises(SpaceError, match="row 0"):
+        _core.repeat_ranks(np.full((3, 2), np.nan), 2)
+
+
 def test_streams_and_purposes_are_independent() -> None:
     space = nb201()
     first = space.sample(20_000, seed=1)
@@ -97,7 +133,7 @@ def ticks(work: Callable[[], object]) -> tuple[int, float]:
 
 def test_other_threads_run_meanwhile() -> None:
     space = nb201()
-    codes = space.sample(300_000, seed=1)
+    codes = space.sample(1_500_000, seed=1)
     seen, seconds = ticks(lambda: space.keys(codes))
     assert seconds > 0.05
     # With the GIL held not one tick would fall into the call.

@@ -80,6 +80,7 @@ class Canonizer {
   };
 
   std::size_t count_colors(const std::uint64_t* colors);
+  std::size_t place_colors(const std::uint64_t* colors);
   void recolor(std::uint64_t* colors);
   std::size_t count_labels(const std::uint64_t* colors);
   std::size_t refine(std::uint64_t* colors, std::size_t found);

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 #include "nasturtium/canonical.hpp"
@@ -19,23 +19,45 @@ namespace nasturtium {
 class FunctionForm {
  public:
   // Status code limit where more than 64 values arise.
-  Status rewrite(const Space& space, const LiveGraph& graph, Digraph& out);
+  Status rewrite(const Space& space, const LiveGraph& graph);
+
+  // The graph of values of the last one that was rewritten.
+  void write(EdgeList& out) const;
+
+  // Appends words that no other graph of values has, isomorphic ones included.
+  void spell(std::vector<std::uint64_t>& words) const;
 
  private:
-  // A sum of vertices with multiplicities, sorted by vertex.
-  using Sum = std::vector<std::pair<std::uint32_t, std::uint64_t>>;
+  // A sum of vertices with multiplicities, by vertex: a range of `terms_`. Sums do not change, so
+  // that several values may share one.
+  struct Term {
+    std::uint64_t times = 0;
+    std::uint32_t vertex = 0;
+    bool operator==(const Term&) const = default;
+  };
+  struct Sum {
+    std::uint32_t begin = 0, size = 0;
+  };
+  struct Vertex {
+    std::uint64_t label = 0;
+    Sum argument;
+    bool shared = false;  // by all that write it
+  };
 
-  static void add(Sum& to, const Sum& term);
+  Sum sum_of(std::uint32_t vertex);
+  Sum sum_of(const std::vector<Term>& parts);
+  void add(std::vector<Term>& to, const Sum& term) const;
+  bool equal(const Sum& a, const Sum& b) const;
   bool apply(const Operation& op, const Sum& argument, Sum& result);
-  bool concatenate(const Operation& op, const std::vector<Sum>& arguments, Sum& result);
+  bool concatenate(const Operation& op, const Sum* arguments, std::size_t count, Sum& result);
   bool edge_value(const LiveEdge& edge, Sum& result);
   bool node_value(const LiveGraph& graph, std::size_t v);
   bool emit(std::uint64_t label, const Sum& argument, bool shared, Sum& result);
 
-  std::vector<Sum> values_;     // of the declared nodes
-  std::vector<Sum> arguments_;  // of the vertices
-  std::vector<std::uint64_t> labels_;
-  std::vector<std::uint8_t> shared_;
+  std::vector<Term> terms_, total_, parts_;
+  std::vector<Sum> entering_;          // a concatenation
+  std::array<Sum, kMaxNodes> values_;  // of the declared nodes
+  std::vector<Vertex> vertices_;
 };
 
 }  // namespace nasturtium

@@ -25,17 +25,19 @@ Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint
 Status mutate(const Space& space, const Draws& draws, std::uint64_t n, const std::uint8_t* codes,
               std::uint8_t* out);
 
-// What `mutate` changes in a code of a space without conditions whose decisions all have a choice.
+// What `mutate` changes in a code of a space without conditions whose decisions all have a choice:
+// a decision, to the `other`-th of its options but the present one.
 struct Change {
   std::size_t decision;
-  std::uint8_t option;
+  std::uint32_t other;
+
+  std::uint32_t option(std::uint32_t present) const { return other + (other >= present); }
 };
-// below(m) draws below m, old(i) is the option of decision i.
-template <typename Below, typename Old>
-Change draw_change(const Space& space, Below below, Old old) {
+// below(m) draws below m.
+template <typename Below>
+Change draw_change(const Space& space, Below below) {
   const std::size_t at = below(static_cast<std::uint32_t>(space.width()));
-  const std::uint32_t other = below(space.counts[at] - 1);
-  return {at, static_cast<std::uint8_t>(other + (other >= old(at)))};
+  return {at, below(space.counts[at] - 1)};
 }
 
 // Rows of `mutate` one at a time, for loops in which each follows from the ones before.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "nasturtium/status.hpp"
@@ -22,10 +23,15 @@ class AgeingRing {
       ring_.push_back(individual);
       return false;
     }
-    died = ring_[oldest_];
-    ring_[oldest_] = individual;
-    oldest_ = oldest_ + 1 < capacity_ ? oldest_ + 1 : 0;
+    died = std::exchange(turn(), individual);
     return true;
+  }
+
+  // The oldest's place, which is the youngest's from now on; of a full ring.
+  Individual& turn() {
+    const std::uint64_t place = oldest_;
+    oldest_ = oldest_ + 1 < capacity_ ? oldest_ + 1 : 0;
+    return ring_[place];
   }
 
   // The i-th oldest.

@@ -42,6 +42,10 @@ constexpr std::size_t kPhiloxLanes = 8;
 void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out,
                std::uint32_t block = 0);
 
+// The next `count` digits in radix m of kPhiloxLanes fractions of 2^64, digit by digit, as
+// RowRandom::digit gives them one after the other.
+void lane_digits(std::uint64_t* fractions, std::uint32_t m, std::size_t count, std::uint32_t* out);
+
 // Fills `out` with the words of blocks counter, counter + 1, ... (two words a block, the low half
 // first) of Purpose::stream.
 void random_words(std::span<std::uint64_t> out, RandomKey key, std::uint64_t counter);

@@ -36,6 +36,9 @@ class Transport {
   void hang(std::uint32_t node, std::uint32_t parent, double flow);
   void unhang(std::uint32_t node);
   void begin();
+  template <typename Visit>
+  void walk(std::uint32_t top, Visit visit);
+  void find_potentials();
   void settle(std::uint32_t top, double shift_sources);
   bool enter(std::uint32_t& source, std::uint32_t& sink);
   void pivot(std::uint32_t source, std::uint32_t sink);

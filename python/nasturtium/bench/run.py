@@ -14,7 +14,7 @@ from nasturtium.errors import UserError, nearest
 
 __all__ = ["SUITES", "run_suites"]
 
-SUITES = ("spaces", "nb101", "bookkeeping", "simulation")
+SUITES = ("spaces", "nb101", "bookkeeping", "simulation", "calls")
 _PACKAGES = ("nasturtium", "numpy", "moocore", "deap", "pyglove")
 
 

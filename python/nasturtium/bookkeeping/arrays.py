@@ -13,6 +13,11 @@ __all__ = ["array", "check_draw"]
 
 T = TypeVar("T", bound=np.generic)
 
+# By their scalar types, since a comparison with a type makes its dtype anew.
+_DTYPES: dict[Any, np.dtype[Any]] = {
+    kind: np.dtype(kind) for kind in (np.float64, np.int64, np.uint64, np.uint32, np.uint8)
+}
+
 
 def array(values: ArrayLike, dtype: type[T], axes: int, name: str) -> NDArray[T]:
     """A C-contiguous array of that type and number of axes; one that is already so is not copied.
@@ -22,7 +27,7 @@ def array(values: ArrayLike, dtype: type[T], axes: int, name: str) -> NDArray[T]
     given: NDArray[Any] = np.asarray(values)
     if given.ndim != axes:
         raise UserError(f"{name} must have {axes} axes, not {given.ndim}")
-    if given.dtype == np.dtype(dtype):
+    if given.dtype is _DTYPES.get(dtype) or given.dtype == np.dtype(dtype):
         return np.ascontiguousarray(given)
     fits = given.dtype.kind in "biuf"
     if fits and given.size and np.dtype(dtype).kind in "iu":

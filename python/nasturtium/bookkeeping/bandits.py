@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasturtium import _core
 from nasturtium.bookkeeping.arrays import array, check_draw
-from nasturtium.bookkeeping.state import Held, State
+from nasturtium.bookkeeping.state import Held
 from nasturtium.errors import UserError
 
 __all__ = ["Bandit", "Pulls"]
@@ -25,7 +25,7 @@ class Pulls(NamedTuple):
     sums: NDArray[np.float64]
 
 
-class Bandit(Held[_core.Bandit]):
+class Bandit(Held[_core.Bandit], loads=_core.Bandit.load):
     """A state machine that chooses among arms; rewards may come late, in any order and number.
 
         ucb1:      the largest mean + c sqrt(2 log(N) / n), n of N pulls, pending ones included;
@@ -76,10 +76,6 @@ class Bandit(Held[_core.Bandit]):
             raise UserError(f"arms = {arms} is not between 1 and 2**20")
         self.formula: str = formula
         self._held = _core.Bandit(arms, _FORMULAS.index(formula), c, gamma, seed, stream)
-
-    @classmethod
-    def _load(cls, state: State) -> _core.Bandit:
-        return _core.Bandit.load(state)
 
     def _describe(self) -> None:
         self.formula = _FORMULAS[self._held.rule[0]]

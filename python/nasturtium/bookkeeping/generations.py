@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasturtium import _core
 from nasturtium.bookkeeping.arrays import array
-from nasturtium.bookkeeping.state import Held, State
+from nasturtium.bookkeeping.state import Held
 from nasturtium.errors import UserError
 
 __all__ = ["Generational", "Species", "SteadyState", "apportion", "share_scores"]
 
 
-class SteadyState(Held[_core.SteadyState]):
+class SteadyState(Held[_core.SteadyState], loads=_core.SteadyState.load):
     """A population in which the worst dies, of equal ones the oldest.
 
     Individuals are numbers below 2**64; scores are maximized, NaN counts as minus infinity. A birth
@@ -34,10 +34,6 @@ class SteadyState(Held[_core.SteadyState]):
             raise UserError("a population holds at least one individual")
         self.size = size
         self._held = _core.SteadyState(size)
-
-    @classmethod
-    def _load(cls, state: State) -> _core.SteadyState:
-        return _core.SteadyState.load(state)
 
     def _describe(self) -> None:
         self.size = self._held.capacity
@@ -60,7 +56,7 @@ class SteadyState(Held[_core.SteadyState]):
         return self._held.members()[1]
 
 
-class Generational(Held[_core.Generational]):
+class Generational(Held[_core.Generational], loads=_core.Generational.load):
     """A population that is replaced as a whole by its offspring and its elites.
 
     When `size - elites` individuals are born (`size` of the first generation), they and the
@@ -85,10 +81,6 @@ class Generational(Held[_core.Generational]):
         self.size, self.elites = size, elites
         self._held = _core.Generational(size, elites)
 
-    @classmethod
-    def _load(cls, state: State) -> _core.Generational:
-        return _core.Generational.load(state)
-
     def _describe(self) -> None:
         self.size, self.elites = self._held.size, self._held.elites
 
@@ -112,7 +104,7 @@ class Generational(Held[_core.Generational]):
         return self._held.members()[1]
 
 
-class Species(Held[_core.Species]):
+class Species(Held[_core.Species], loads=_core.Species.load):
     """Codes grouped by likeness.
 
     A code joins the first species to whose founder it has a Hamming distance of at most `radius`,
@@ -135,10 +127,6 @@ class Species(Held[_core.Species]):
             raise UserError("codes have at least one decision, and the radius is not negative")
         self.radius = radius
         self._held = _core.Species(width, radius)
-
-    @classmethod
-    def _load(cls, state: State) -> _core.Species:
-        return _core.Species.load(state)
 
     def _describe(self) -> None:
         self.radius = self._held.radius

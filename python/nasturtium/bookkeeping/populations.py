@@ -7,13 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasturtium import _core
 from nasturtium.bookkeeping.arrays import array
-from nasturtium.bookkeeping.state import Held, State
+from nasturtium.bookkeeping.state import Held
 from nasturtium.errors import UserError
 
 __all__ = ["AgeingQueue", "ParetoArchive"]
 
 
-class AgeingQueue(Held[_core.AgeingQueue]):
+class AgeingQueue(Held[_core.AgeingQueue], loads=_core.AgeingQueue.load):
     """A population in which the oldest dies: after `size` further births an individual is gone.
 
     Individuals are numbers below 2**64. A birth is O(1).
@@ -35,10 +35,6 @@ class AgeingQueue(Held[_core.AgeingQueue]):
         self.size = size
         self._held = _core.AgeingQueue(size)
 
-    @classmethod
-    def _load(cls, state: State) -> _core.AgeingQueue:
-        return _core.AgeingQueue.load(state)
-
     def _describe(self) -> None:
         self.size = self._held.capacity
 
@@ -55,7 +51,7 @@ class AgeingQueue(Held[_core.AgeingQueue]):
         return self._held.members()
 
 
-class ParetoArchive(Held[_core.ParetoArchive]):
+class ParetoArchive(Held[_core.ParetoArchive], loads=_core.ParetoArchive.load):
     """Individuals of which none dominates another; all objectives are minimized.
 
     One that has the objectives of a member, or larger ones, is refused: of equal ones the first
@@ -79,10 +75,6 @@ class ParetoArchive(Held[_core.ParetoArchive]):
             raise UserError("an archive takes at least one objective")
         self.objectives = objectives
         self._held = _core.ParetoArchive(objectives)
-
-    @classmethod
-    def _load(cls, state: State) -> _core.ParetoArchive:
-        return _core.ParetoArchive.load(state)
 
     def _describe(self) -> None:
         self.objectives = self._held.objectives

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from nasturtium import _core
-from nasturtium.bookkeeping.state import Held, State
+from nasturtium.bookkeeping.state import Held
 from nasturtium.errors import UserError
 
 __all__ = [
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-class Rungs(Held[_core.Rungs]):
+class Rungs(Held[_core.Rungs], loads=_core.Rungs.load):
     """ASHA by promotion: which entry rises next, for len(etas) + 1 rungs.
 
     An entry of rung k may rise to k + 1 iff it is among the best floor(n_k / etas[k]) of the n_k
@@ -51,10 +51,6 @@ class Rungs(Held[_core.Rungs]):
             raise UserError("an eta is at least 1")
         self._held = _core.Rungs(etas, width)
 
-    @classmethod
-    def _load(cls, state: State) -> _core.Rungs:
-        return _core.Rungs.load(state)
-
     def add(self, rung: int, number: int, rank: Sequence[float] | None) -> None:
         """Entry `number` was evaluated at `rung`; `rank` is None where that failed.
 
@@ -80,7 +76,7 @@ class Rungs(Held[_core.Rungs]):
         return self._held.counts()
 
 
-class StoppingRungs(Held[_core.StoppingRungs]):
+class StoppingRungs(Held[_core.StoppingRungs], loads=_core.StoppingRungs.load):
     """ASHA by stopping: nothing waits, and an entry goes on or ends when it reports.
 
     An entry that reports at rung k goes on iff its value is not below the
@@ -96,16 +92,12 @@ class StoppingRungs(Held[_core.StoppingRungs]):
             raise UserError("an eta is at least 1")
         self._held = _core.StoppingRungs(etas)
 
-    @classmethod
-    def _load(cls, state: State) -> _core.StoppingRungs:
-        return _core.StoppingRungs.load(state)
-
     def report(self, rung: int, value: float) -> bool:
         """Whether the entry that reached `rung` with this value goes on."""
         return self._held.report(rung, value)
 
 
-class Halving(Held[_core.Halving]):
+class Halving(Held[_core.Halving], loads=_core.Halving.load):
     """Synchronous successive halving of the entries 0 ... sizes[0] - 1.
 
     When all entries of rung k have their values, the best sizes[k + 1] go on to rung k + 1; equal
@@ -122,10 +114,6 @@ class Halving(Held[_core.Halving]):
         if any(size < 1 for size in sizes):
             raise UserError("each rung takes at least one entry")
         self._held = _core.Halving(sizes)
-
-    @classmethod
-    def _load(cls, state: State) -> _core.Halving:
-        return _core.Halving.load(state)
 
     def next(self) -> tuple[int, int] | None:
         """(number, rung) to evaluate next; None where values are missing or all is done."""
@@ -183,7 +171,7 @@ class HyperbandJob(NamedTuple):
     resource: float
 
 
-class Hyperband(Held[_core.Hyperband]):
+class Hyperband(Held[_core.Hyperband], loads=_core.Hyperband.load):
     """All brackets of Hyperband; numbers go on from bracket to bracket.
 
     An entry comes from the first bracket that has one to evaluate, so that the next bracket begins
@@ -193,10 +181,6 @@ class Hyperband(Held[_core.Hyperband]):
     def __init__(self, resource: int, eta: int = 3) -> None:
         self.brackets = hyperband_brackets(resource, eta)
         self._held = _core.Hyperband(resource, eta)
-
-    @classmethod
-    def _load(cls, state: State) -> _core.Hyperband:
-        return _core.Hyperband.load(state)
 
     def _describe(self) -> None:
         self.brackets = hyperband_brackets(*self._held.resource)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, Generic, Protocol, Self, TypeAlias, TypeVar
+from collections.abc import Callable
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 __all__ = ["Held", "State"]
 
@@ -17,10 +17,21 @@ class _Kept(Protocol):
 T = TypeVar("T", bound=_Kept)
 
 
-class Held(ABC, Generic[T]):
-    """A value of the core with a state: it can be saved, pickled and copied."""
+class Held(Generic[T]):
+    """A value of the core with a state: it can be saved, pickled and copied.
+
+    A class says when it is made what its values in the core are loaded by: `loads`.
+    """
 
     _held: T
+    _load: ClassVar[Callable[[State], Any]]
+
+    def __init_subclass__(cls, *, loads: Callable[[State], T] | None = None, **others: Any) -> None:
+        super().__init_subclass__(**others)
+        if loads is not None:
+            cls._load = loads
+        elif not hasattr(cls, "_load"):
+            raise TypeError(f"{cls.__name__} does not say what loads its states")
 
     def state(self) -> State:
         """The state (state.hpp): versioned, checksummed bytes, the same on every platform."""
@@ -36,11 +47,6 @@ class Held(ABC, Generic[T]):
         made._held = cls._load(state)
         made._describe()
         return made
-
-    @classmethod
-    @abstractmethod
-    def _load(cls, state: State) -> T:
-        """The core's value of these bytes."""
 
     def _describe(self) -> None:
         """Sets the attributes that the constructor takes as arguments."""

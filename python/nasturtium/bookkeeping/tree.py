@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nasturtium import _core
 from nasturtium.bookkeeping.arrays import array, check_draw
-from nasturtium.bookkeeping.state import Held, State
+from nasturtium.bookkeeping.state import Held
 from nasturtium.errors import UserError
 
 __all__ = ["Leaves", "Tree", "TreeRule", "root_parallel"]
@@ -81,7 +81,7 @@ class Leaves:
     tickets: NDArray[np.uint64]
 
 
-class Tree(Held[_core.Tree]):
+class Tree(Held[_core.Tree], loads=_core.Tree.load):
     """A tree over d decisions, decision i with `branching[i]` options (at most 256).
 
     A simulation goes down by the rule to the first node without visits, which joins the tree, and
@@ -130,10 +130,6 @@ class Tree(Held[_core.Tree]):
             raise UserError("a decision takes 1 to 256 options")
         self._held = _core.Tree(self.branching, self.rule.compiled(), seed, stream,
                                 _classes(classes, self.branching))  # fmt: skip
-
-    @classmethod
-    def _load(cls, state: State) -> _core.Tree:
-        return _core.Tree.load(state)
 
     def _describe(self) -> None:
         self.branching = tuple(self._held.branching)

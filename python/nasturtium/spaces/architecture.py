@@ -71,8 +71,8 @@ class Architecture:
 
     def key(self, convention: str = "function") -> str:
         """The canonical key as 32 hexadecimal digits; conventions as in `Space.keys`."""
-        high, low = self.space.keys(self.code[None], convention)[0]
-        return f"{int(high):016x}{int(low):016x}"
+        space = self.space
+        return space.program.key(self.code, space.rule(convention))
 
     def plain_text(self) -> str:
         """`name:decision=value,...` of the active decisions."""

@@ -28,6 +28,7 @@ Parser: TypeAlias = Callable[[str], Mapping[str, Option]]
 _CONVENTIONS = ("genotype", "pruned", "graph", "function")
 _CROSSOVERS = ("uniform", "one_point", "stages", "aligned")
 _ENUMERATION_LIMIT = 1 << 24
+_BYTE = np.dtype(np.uint8)  # numpy takes it at half the cost of np.uint8, which small calls notice
 
 
 class Space:
@@ -94,6 +95,7 @@ class Space:
         self.constraints = tuple(constraints)
         self.conventions = _CONVENTIONS + tuple(conventions or ())
         self._rules = dict(conventions or {})
+        self._all_rules = {name: name for name in _CONVENTIONS} | self._rules
         self.scale, self.designs = scale, tuple(designs)
         self._graph, self._formatter, self._parser = graph, formatter, parser
         if (formatter is None) != (parser is None):
@@ -202,11 +204,10 @@ class Space:
         """
         codes = self.checked(codes)
         out = self._out(out, len(codes))
-        if rate is None:
-            self.program.mutate(codes, out, seed, stream, start, threads)
-        else:
+        rates = None
+        if rate is not None:
             rates = np.array(np.broadcast_to(np.asarray(rate, np.float64), len(codes)))
-            self.program.mutate_at_rate(codes, rates, out, seed, stream, start, threads)
+        self.program.mutate(codes, rates, out, seed, stream, start, threads)
         return out
 
     def crossover(
@@ -253,10 +254,7 @@ class Space:
             wanted = "no groups" if numbers else "groups of decisions"
             raise SpaceError(f"crossover {kind!r} takes {wanted}")
         out = self._out(out, len(a))
-        if kind == "uniform":
-            self.program.crossover(a, b, out, seed, stream, start, threads)
-        else:
-            self.program.crossover_by(a, b, out, kind, numbers, seed, stream, start, threads)
+        self.program.crossover(a, b, out, kind, numbers, seed, stream, start, threads)
         return out
 
     def neighbors(self, code: Codes) -> Codes:
@@ -321,7 +319,7 @@ class Space:
         decisions that the graph depends on are listed; all else multiplies them. Raises
         `SpaceError` where more than `limit` codes would have to be listed.
         """
-        self._check_convention(convention)
+        self.rule(convention)
         declared = Declared(self.name, self.decisions, self._graph, self.constraints)
         if convention == "genotype":
             return count_valid(declared, limit=limit)
@@ -374,11 +372,22 @@ class Space:
         Raises `SpaceError` for a row that is no code of the space, and where an exact canonical
         form would take more than 100,000 search nodes.
         """
-        self._check_convention(convention)
+        rule = self.rule(convention)
         codes = self.checked(codes)
         out = np.empty((len(codes), 2), np.uint64) if out is None else out
-        self.program.keys(codes, self._rules.get(convention, convention), out, threads)
+        self.program.keys(codes, rule, out, threads)
         return out
+
+    def rule(self, convention: str) -> str:
+        """What the core calls a convention of `keys`; SpaceError where there is none."""
+        try:
+            return self._all_rules[convention]
+        except KeyError:
+            known = ", ".join(self.conventions)
+            raise SpaceError(
+                f"unknown convention {convention!r}; {nearest(convention, self.conventions)}: "
+                f"use one of {known}"
+            ) from None
 
     @cached_property
     def packed_range(self) -> int:
@@ -468,23 +477,16 @@ class Space:
             return f"{self.name}:{self._formatter(architecture.values)}"
         return architecture.plain_text()
 
-    def _check_convention(self, convention: str) -> None:
-        if convention not in self.conventions:
-            known = ", ".join(self.conventions)
-            raise SpaceError(
-                f"unknown convention {convention!r}; {nearest(convention, self.conventions)}: "
-                f"use one of {known}"
-            )
-
     def _out(self, out: Codes | None, n: int) -> Codes:
         if n < 0:
             raise SpaceError(f"n = {n} is negative")
-        return np.empty((n, len(self.decisions)), np.uint8) if out is None else out
+        return np.empty((n, len(self.decisions)), _BYTE) if out is None else out
 
     def checked(self, codes: Codes) -> Codes:
         """The codes as a C-contiguous uint8[n, d] array, or `SpaceError`."""
         array = np.asarray(codes)
-        if array.dtype != np.uint8 or array.ndim != 2 or array.shape[1] != len(self.decisions):
+        shape = array.shape
+        if array.dtype != _BYTE or len(shape) != 2 or shape[1] != len(self.decisions):
             raise SpaceError(
                 f"codes of {self.name!r} are uint8[n, {len(self.decisions)}], "
                 f"not {array.dtype}{list(array.shape)}"
