@@ -12,12 +12,13 @@ demo: $(VENV)/.installed
 	$(BIN)/nasturtium search digits --time 3m --baselines full --out runs/digits --overwrite
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
 
 # The build's own tools live in the environment too: a changed C++ file then costs one compilation.
+# setuptools builds pynauty, which has no wheel; an environment's own may be too old for that.
 $(VENV)/.tools: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) cmake ninja pybind11 scikit-build-core
+	$(PIP) cmake ninja pybind11 scikit-build-core setuptools
 	touch $@
 
 $(VENV)/.installed: $(VENV)/.tools $(SOURCES)

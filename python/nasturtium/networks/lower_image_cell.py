@@ -75,7 +75,12 @@ def _reduce(build: NetBuilder, h: str, name: str, out: int, kind: str, activatio
             _halve(build, f"{name}_act", f"{name}_pool", "avg_pool2d")
         build.add(f"{name}_conv", "conv2d", out=out, kernel=1)
         return build.add(f"{name}_norm", "batch_norm2d")
-    build.add(f"{name}_conv", "conv2d", out=out, kernel=3)
+    if kind == "sep_max_pool":
+        channels = build.shape(h)[0]
+        build.add(f"{name}_depthwise", "conv2d", out=channels, kernel=3, groups=channels)
+        build.add(f"{name}_conv", "conv2d", out=out, kernel=1)
+    else:
+        build.add(f"{name}_conv", "conv2d", out=out, kernel=3)
     last = build.add(f"{name}_norm", "batch_norm2d")
     if stride == 2:
         last = _halve(build, last, f"{name}_pool", "max_pool2d")
