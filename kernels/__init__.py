@@ -4,8 +4,9 @@
 ``accelerate(module)`` replaces all of a network's. ``MixedEdge`` is the edge of a DARTS search
 cell, and ``mixed_operation`` computes all its candidates at once. Its parts are for any candidates:
 ``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
-and sums branches, normalized. ``NASTURTIUM_KERNELS=reference`` switches every kernel off. Importing
-this package does not import torch: the names below do, on first use.
+and sums branches, normalized. ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
+DARTS, PC-DARTS and NAS-Bench-201 that are made of them. ``NASTURTIUM_KERNELS=reference`` switches
+every kernel off. Importing this package does not import torch: the names below do, on first use.
 """
 
 from __future__ import annotations
@@ -23,13 +24,20 @@ if TYPE_CHECKING:
     from .mixed_op.ops import mixed_operation
     from .separable.ops import separable_bank
     from .statistics import Running
+    from .supernets.darts import SearchNetwork
+    from .supernets.edges import CellEdge, PartialEdge
+    from .supernets.nb201 import CellSearchNetwork
 
 __all__ = [
+    "CellEdge",
+    "CellSearchNetwork",
     "Choice",
     "DepthwiseConv2d",
     "KernelFallback",
     "MixedEdge",
+    "PartialEdge",
     "Running",
+    "SearchNetwork",
     "accelerate",
     "available",
     "depthwise_conv2d",
@@ -44,6 +52,10 @@ _HOME = {
     "depthwise_conv2d": ".depthwise.ops",
     "MixedEdge": ".mixed_op.module",
     "Running": ".statistics",
+    "CellEdge": ".supernets.edges",
+    "PartialEdge": ".supernets.edges",
+    "CellSearchNetwork": ".supernets.nb201",
+    "SearchNetwork": ".supernets.darts",
     "mixed_operation": ".mixed_op.ops",
     "normalize_and_mix": ".mix.ops",
     "separable_bank": ".separable.ops",

@@ -1,6 +1,6 @@
 """Times the fused mixed operation beside plain torch and writes a table.
 
-    python bench/kernels/bench_mixed_op.py [--threads 1 2] [--compile] [--out FILE]
+    python bench/kernels/bench_mixed_op.py [--threads 1 2] [--compile] [--networks] [--out FILE]
 
 Results are checked first. The rows are those of `nasturtium bench kernels`, once for each number of
 threads, with the machine and the versions beside them.
@@ -25,6 +25,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--networks", action="store_true")
     parser.add_argument("--out", type=Path, default=Path("bench/results/mixed_op.csv"))
     options = parser.parse_args()
     about = measured_with(("nasturtium", "torch"), checkout=Path(__file__).parent)
@@ -32,7 +33,7 @@ def main() -> None:
     rows = []
     for threads in options.threads:
         torch.set_num_threads(threads)
-        for row in measure(options.runs, compiled=options.compile):
+        for row in measure(options.runs, compiled=options.compile, networks=options.networks):
             found = row.as_dict()
             peers = "; ".join(f"{name} {value}" for name, value in found["peers"].items())
             columns = ("operation", "ours", "unit", "ratio", "bar", "met")

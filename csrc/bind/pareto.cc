@@ -1,6 +1,7 @@
 #include "nasturtium/pareto.hpp"
 
 #include "bookkeeping.hpp"
+#include "quick.hpp"
 
 namespace nasturtium::bind {
 namespace books {
@@ -87,6 +88,7 @@ void hypervolume_contributions(const Array<double>& points, const Array<double>&
 void bind_pareto(py::module_& m) {
   using namespace py::literals;
   m.def("pareto_ranks", &books::pareto_ranks, "points"_a.noconvert(), "out"_a.noconvert());
+  quicken<&books::pareto_ranks>(m, "pareto_ranks");
   m.def("crowding_distance", &books::crowding_distance, "points"_a.noconvert(),
         "ranks"_a.noconvert(), "out"_a.noconvert());
   m.def("hypervolume", &books::hypervolume, "points"_a.noconvert(), "reference"_a.noconvert());

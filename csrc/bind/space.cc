@@ -14,6 +14,7 @@
 #include "nasturtium/rng.hpp"
 #include "nasturtium/variation.hpp"
 #include "program.hpp"
+#include "quick.hpp"
 
 namespace nasturtium::bind {
 namespace {
@@ -248,7 +249,8 @@ py::tuple canonical_graph(const Array<std::uint64_t>& labels, const Array<std::u
 void bind_program(py::module_& m) {
   using namespace py::literals;
   py::class_<Compiled>(m, "Compiled");
-  py::class_<Program, Compiled>(m, "Program")
+  py::class_<Program, Compiled> program(m, "Program");
+  program
       .def(py::init<const std::string&>(), "text"_a)
       .def_property_readonly("decisions", &Program::width)
       .def_property_readonly("one_hot_width", &Program::one_hot_width)
@@ -276,6 +278,10 @@ void bind_program(py::module_& m) {
            "threads"_a)
       .def("categorical", &Program::categorical, "codes"_a.noconvert(), "out"_a.noconvert(),
            "threads"_a);
+  quicken<&Program::sample>(program, "sample");
+  quicken<&Program::mutate>(program, "mutate");
+  quicken<&Program::keys>(program, "keys");
+  quicken<&Program::key>(program, "key");
 }
 
 }  // namespace

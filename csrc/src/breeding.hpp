@@ -37,15 +37,16 @@ class TournamentDraws {
     base_ = row;
     n_ = n;
     const auto each = static_cast<std::size_t>(RowRandom::kRoom / RowRandom::cost(n));
-    std::uint64_t words[2 * kPhiloxLanes], fractions[kPhiloxLanes];
-    std::uint32_t word = 0;
-    for (std::size_t first = 0; first < size_; first += each, ++word) {
-      if (word % 2 == 0) {
-        row_words(key_, row, kSelectPurpose, words, word / 2);
-      }
+    const std::size_t needed = (size_ + each - 1) / each, blocks = (needed + 1) / 2;
+    words_.resize(2 * kPhiloxLanes * blocks);
+    row_words(key_, row, kSelectPurpose, words_.data(), 0, static_cast<std::uint32_t>(blocks));
+    std::uint64_t fractions[kPhiloxLanes];
+    for (std::size_t word = 0; word < needed; ++word) {
+      const std::uint64_t* block = words_.data() + 2 * kPhiloxLanes * (word / 2);
       for (std::size_t lane = 0; lane < kPhiloxLanes; ++lane) {
-        fractions[lane] = words[2 * lane + word % 2];
+        fractions[lane] = block[2 * lane + word % 2];
       }
+      const std::size_t first = word * each;
       lane_digits(fractions, n, std::min(each, size_ - first),
                   drawn_.data() + first * kPhiloxLanes);
     }
@@ -55,6 +56,7 @@ class TournamentDraws {
   std::size_t size_;
   std::uint64_t base_ = 0;
   std::uint32_t n_ = 0;               // none yet
+  std::vector<std::uint64_t> words_;  // of one filling
   std::vector<std::uint32_t> drawn_;  // draw by draw
 };
 

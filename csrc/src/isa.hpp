@@ -5,14 +5,22 @@
 
 namespace nasturtium {
 
-// Whether loops that exist for AVX2 as well use it: where the processor has it, and the environment
-// variable NASTURTIUM_ISA does not say "v2". Results are the same either way.
-inline bool use_avx2() {
+// The levels of x86-64 for which loops of the core exist: v2, v3 with AVX2, v4 with AVX-512.
+enum class Isa { v2, v3, v4 };
+
+// The highest level that the processor has, and that the environment variable NASTURTIUM_ISA, "v2"
+// or "v3", allows. Results are the same with each.
+inline Isa chosen_isa() {
 #if defined(__GNUC__) && defined(__x86_64__)
+  __builtin_cpu_init();
   const char* asked = std::getenv("NASTURTIUM_ISA");
-  return __builtin_cpu_supports("avx2") && (asked == nullptr || std::string_view(asked) != "v2");
+  const std::string_view most = asked == nullptr ? "" : asked;
+  if (most == "v2" || !__builtin_cpu_supports("avx2")) {
+    return Isa::v2;
+  }
+  return most == "v3" || !__builtin_cpu_supports("avx512f") ? Isa::v3 : Isa::v4;
 #else
-  return false;
+  return Isa::v2;
 #endif
 }
 

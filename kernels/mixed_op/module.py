@@ -27,16 +27,18 @@ class FactorizedReduce(nn.Module):
     """Halves the resolution: two pointwise convolutions of stride 2, one pixel apart.
 
     Args:
-        channels: C, in and out, at least 2.
+        channels: C, in and, without ``out``, out.
+        out: channels, at least 2.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, out: int | None = None) -> None:
         super().__init__()
-        self.even = nn.Conv2d(channels, channels // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(channels, channels - channels // 2, 1, stride=2, bias=False)
+        out = channels if out is None else out
+        self.even = nn.Conv2d(channels, out // 2, 1, stride=2, bias=False)
+        self.odd = nn.Conv2d(channels, out - out // 2, 1, stride=2, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[N, C, H, W]`` to ``[N, C, ceil(H / 2), ceil(W / 2)]``."""
+        """``[N, C, H, W]`` to ``[N, out, ceil(H / 2), ceil(W / 2)]``."""
         v = x.relu()
         shifted = nn.functional.pad(v, (0, 1, 0, 1))[:, :, 1:, 1:]
         return torch.cat([self.even(v), self.odd(shifted)], 1)

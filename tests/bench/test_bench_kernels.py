@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -18,13 +19,17 @@ pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compi
 @pytest.fixture
 def small(monkeypatch):
     """A grid that takes no time; of the machine's roofline only the shape."""
-    monkeypatch.setattr(kernels.spec, "BENCH_SIZES", ((4, 8, 6), (2, 8, 5)))
+    edges = [replace(e, sizes=((4, 8, 6), (2, 8, 5))) for e in kernels.EDGES]
+    monkeypatch.setattr(kernels, "EDGES", edges)
+    networks = [replace(n, sizes=((2, 4, 8),)) for n in kernels.NETWORKS]
+    monkeypatch.setattr(kernels, "NETWORKS", networks)
     monkeypatch.setattr(kernels, "roofline", lambda runs: [])
 
 
 def test_the_command_writes_the_list(small, tmp_path, capsys):
     file = tmp_path / "kernels.json"
-    assert command(["bench", "kernels", "--quick", "--json", str(file)]) == 0
+    command_line = ["bench", "kernels", "--quick", "--networks", "--json", str(file)]
+    assert command(command_line) == 0
     rows = {row["operation"]: row for row in json.loads(file.read_text())}
     threads = torch.get_num_threads()
     step = rows[f"mixed operation 4x8x6, {threads} threads: step"]
@@ -32,7 +37,9 @@ def test_the_command_writes_the_list(small, tmp_path, capsys):
     kept = rows[f"mixed operation 4x8x6, {threads} threads: kept, of eager's"]
     assert kept["met"] is True and 0.15 < kept["ours"] <= 0.21
     assert f"{len(rows)} operations" in capsys.readouterr().out
-    assert len(rows) == 18
+    assert len(rows) == 2 * 9 + 4 * 7 + 2 * 6
+    network = rows[f"DARTS search network 2x4x8, {threads} threads: step"]
+    assert set(network["peers"]) == {"eager", "channels-last"} and network["ours"] > 0
 
 
 def test_a_folder_that_is_not_there_is_one_line(small, tmp_path, capsys):
@@ -43,7 +50,7 @@ def test_a_folder_that_is_not_there_is_one_line(small, tmp_path, capsys):
 def test_nothing_is_timed_where_the_kernel_does_not_run(monkeypatch):
     monkeypatch.setenv(dispatch.VARIABLE, "reference")
     with pytest.raises(NasturtiumError, match="did not run"):
-        kernels.check((2, 8, 5))
+        kernels.check(kernels.EDGES[0], (2, 8, 5))
 
 
 def test_nothing_is_timed_where_a_result_is_wrong(monkeypatch):
@@ -56,7 +63,7 @@ def test_nothing_is_timed_where_a_result_is_wrong(monkeypatch):
 
     monkeypatch.setattr(_cpu, "mixed_backward", wrong)
     with pytest.raises(NasturtiumError, match="is wrong"):
-        kernels.check((2, 8, 5))
+        kernels.check(kernels.EDGES[0], (2, 8, 5))
 
 
 def test_times_are_taken_in_turns():

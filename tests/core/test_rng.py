@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -86,3 +90,39 @@ def test_bad_seeds_are_refused() -> None:
         Stream(-1)
     with pytest.raises(ValueError, match="stream"):
         words(0, 2**32, 0, 1)
+
+
+DRAWN = """
+import hashlib
+import numpy as np
+from nasturtium import _core
+from nasturtium.evaluators import Table
+from nasturtium.simulate import simulate
+from nasturtium.spaces import nb201
+words = np.empty(1000, np.uint64)
+_core.random_words(words, 2**63 + 5, 7, 2**32 - 3)
+space = nb201()
+codes = space.enumerate()
+table = Table(space, codes, codes.sum(axis=1) % 7)
+parts = [words, space.sample(1000, seed=1), space.mutate(codes[:1000], seed=2)]
+for sample in (3, 10, 25):
+    method = f"regularized_evolution(sample={sample})"
+    parts.append(simulate(method, table, seeds=range(3), budget=400, history=True).history.rows)
+digest = hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts))
+print(digest.hexdigest())
+"""
+
+
+def test_all_instruction_sets_draw_the_same() -> None:
+    drawn = set()
+    for isa in ("v2", "v3", "v4"):
+        done = subprocess.run(
+            [sys.executable, "-c", DRAWN],
+            env={**os.environ, "NASTURTIUM_ISA": isa},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        drawn.add(done.stdout)
+    assert len(drawn) == 1

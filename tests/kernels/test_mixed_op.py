@@ -6,6 +6,7 @@ import itertools
 import math
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from kernel_twin import error, mixed_twin, within
 from torch import Tensor
-from torch.autograd.graph import saved_tensors_hooks
 
+from nasturtium.bench.subjects import kept_bytes
 from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation
 from nasturtium.kernels.mixed_op import spec
 from nasturtium.kernels.mixed_op.ops import NAME, explain
@@ -325,37 +326,22 @@ def test_gradcheck_of_the_reference(monkeypatch):
     )
 
 
-def kept_bytes(run, *, without: set[int]) -> int:
-    """Bytes that a forward pass keeps for its backward pass, each storage once."""
-    found: dict[int, int] = {}
-
-    def pack(t: Tensor) -> Tensor:
-        storage = t.untyped_storage()
-        if storage.data_ptr() not in without:
-            found[storage.data_ptr()] = storage.nbytes()
-        return t
-
-    with saved_tensors_hooks(pack, lambda t: t):
-        run()
-    return sum(found.values())
-
-
 def test_what_is_kept():
     edge, module = Edge(CANDIDATES), MixedEdge(16)
     x, alpha, weights, _ = tensors((8, 16, 16, 16), edge)
     x = x.contiguous(memory_format=torch.channels_last)
     own = [t.requires_grad_() for t in (x, alpha, *weights, *module.parameters())]
-    without = {t.untyped_storage().data_ptr() for t in own}
+    kept = partial(kept_bytes, without=own)
     before = dispatch.ran.copy()
     found = {
-        "cpu": kept_bytes(lambda: mixed_operation(x, alpha, weights), without=without),
-        "reference": kept_bytes(lambda: module.plain(x, alpha), without=without),
+        "cpu": kept(lambda: mixed_operation(x, alpha, weights)),
+        "reference": kept(lambda: module.plain(x, alpha)),
     }
     assert (dispatch.ran - before) == {(NAME, "cpu"): 1}
     assert found["cpu"] <= spec.MOST_KEPT * found["reference"]
     assert 6 * x.numel() * 4 <= found["cpu"] <= 6 * x.numel() * 4 + 4096
     with torch.no_grad():
-        assert kept_bytes(lambda: mixed_operation(x, alpha, weights), without=without) == 0
+        assert kept(lambda: mixed_operation(x, alpha, weights)) == 0
         empty = torch.ops.nasturtium.mixed_operation(
             x, alpha, weights, torch.empty(0), torch.empty(0), edge.numbers, 1, True, 1e-5, False
         )

@@ -213,4 +213,4 @@ def test_the_finalists_are_named(make_classification: Make) -> None:
     ]
     text = compose(replace(data, result=dict(data.result) | {"finalists": left}))
     assert "trial 3 with 9,000 parameters (0.9900), trial 1 with 8,500 parameters." in text
-    assert "largest width" in text and "largest width" not in compose(data)
+    assert "largest width and resolution" in text and "largest width" not in compose(data)

@@ -359,10 +359,13 @@ def test_versions_of_a_code_by_scale() -> None:
     space = image_cell()
     code = space.sample(1, seed=5)[0]
     versions = space.scaled(code)
-    widths = [space.architecture(v).values["width"] for v in versions]
-    assert widths == sorted(space.decision("width").options, reverse=True)
-    same = {tuple(v[1:].tolist()) for v in versions}
-    assert same == {tuple(code[1:].tolist())} and space.decisions[0].name == "width"
+    values = [space.architecture(v).values for v in versions]
+    widths = sorted(space.decision("width").options, reverse=True)
+    scales = [(v["width"], v["stem_stride"]) for v in values]
+    assert scales == [(width, stride) for width in widths for stride in (1, 2)]
+    names = [choice.name for choice in space.decisions]
+    others = [i for i, name in enumerate(names) if name not in space.scale]
+    assert {tuple(v[others].tolist()) for v in versions} == {tuple(code[others].tolist())}
     again = copy.copy(space)
     assert (again.scale, again.designs) == (space.scale, space.designs) and again.designs
     for text in space.designs:

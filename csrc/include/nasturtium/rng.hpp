@@ -37,10 +37,10 @@ constexpr PhiloxKey split(std::uint64_t seed) {
 }
 
 // Words 2 block and 2 block + 1 of each of kPhiloxLanes rows from `row` on, as RowRandom::word
-// gives them.
+// gives them, row by row; then those of the next of several blocks.
 constexpr std::size_t kPhiloxLanes = 8;
 void row_words(RandomKey key, std::uint64_t row, Purpose purpose, std::uint64_t* out,
-               std::uint32_t block = 0);
+               std::uint32_t block = 0, std::uint32_t blocks = 1);
 
 // The next `count` digits in radix m of kPhiloxLanes fractions of 2^64, digit by digit, as
 // RowRandom::digit gives them one after the other.

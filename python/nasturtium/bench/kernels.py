@@ -7,110 +7,49 @@ Peers: torch as it is, on channels-last images, and both compiled where that is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from torch import Tensor
 
 from nasturtium.bench.rows import Row
+from nasturtium.bench.subjects import EDGES, NETWORKS, Case, Size, Subject
 from nasturtium.bench.timing import RUNS
 from nasturtium.errors import NasturtiumError
-from nasturtium.kernels import MixedEdge, available, dispatch
-from nasturtium.kernels.mixed_op import spec
+from nasturtium.kernels import dispatch
 
-__all__ = ["Case", "in_turns", "kept_bytes", "measure"]
+__all__ = ["check", "in_turns", "measure"]
 
-Forward = Callable[[Tensor, Tensor], Tensor]
-Size = tuple[int, int, int]
 _FEW = 4  # images of the check: rounding at a kink decides whole gradients in large ones
 _CALLS = 2  # of one run
 
 
-@dataclass(frozen=True)
-class Case:
-    """One edge and its inputs; the gradient lies as the output does."""
-
-    forward: Forward
-    x: Tensor
-    alpha: Tensor
-    parameters: tuple[Tensor, ...]
-    grad: Tensor
-
-    @staticmethod
-    def make(size: Size, layout: torch.memory_format, kind: str, *, double: bool = False) -> Case:
-        """Normal random inputs, the same on every call.
-
-        Args:
-            size: batch, channels, side.
-            layout: of images.
-            kind: ``fused``, ``plain`` or ``compiled``.
-            double: in float64.
-        """
-        torch.manual_seed(0)
-        n, c, side = size
-        edge = MixedEdge(c)
-        x, grad = torch.randn(n, c, side, side), torch.randn(n, c, side, side)
-        alpha = torch.rand(len(edge.edge.candidates)) + 0.1
-        if double:
-            edge, x, grad, alpha = edge.double(), x.double(), grad.double(), alpha.double()
-        edge = edge.to(memory_format=layout)  # type: ignore[call-overload]
-        forward: Forward = edge if kind == "fused" else edge.plain
-        return Case(
-            torch.compile(forward) if kind == "compiled" else forward,
-            x.contiguous(memory_format=layout).requires_grad_(),
-            alpha.requires_grad_(),
-            tuple(edge.parameters()),
-            grad.contiguous(memory_format=layout),
-        )
-
-    def step(self) -> tuple[Tensor, ...]:
-        """Output and all gradients."""
-        out = self.forward(self.x, self.alpha)
-        inputs = (self.x, self.alpha, *self.parameters)
-        return (out, *torch.autograd.grad(out, inputs, self.grad))
-
-
-def check(size: Size) -> float:
+def check(subject: Subject, size: Size) -> float:
     """Largest error of the fused form over the largest value, on few images against float64.
+
+    Of a network its output alone counts: behind many layers a gradient near zero is noise.
 
     Raises:
         NasturtiumError: it is more than the specification allows, or the kernel did not run.
     """
     small = (min(size[0], _FEW), *size[1:])
     plain = torch.contiguous_format
-    exact = Case.make(small, plain, "plain", double=True).step()
-    eager = Case.make(small, plain, "plain").step()
-    before = dispatch.ran["mixed_operation_backward", "cpu"]
-    ours = Case.make(small, torch.channels_last, "fused").step()
-    if dispatch.ran["mixed_operation_backward", "cpu"] == before:
+    exact = Case.make(subject, small, plain, "plain", double=True).step()
+    eager = Case.make(subject, small, plain, "plain").step()
+    before = dispatch.ran[f"{subject.operator}_backward", "cpu"]
+    ours = Case.make(subject, small, torch.channels_last, "fused").step()
+    if dispatch.ran[f"{subject.operator}_backward", "cpu"] == before:
         raise NasturtiumError("the fused kernel did not run; see nasturtium doctor")
     worst = 0.0
-    for a, b, c in zip(ours, eager, exact, strict=True):
+    compared = list(zip(ours, eager, exact, strict=True))[: 1 if subject.network else None]
+    for a, b, c in compared:
         own, theirs = (((t - c).abs().max() / c.abs().max()).item() for t in (a, b))
         worst = max(worst, own)
         spacing = torch.finfo(torch.float32).eps
-        if not own <= max(spec.TIMES_EAGER * theirs, spec.EPSILONS * spacing):
-            raise NasturtiumError(f"the fused kernel is wrong at {small}: {own:.1e} {theirs:.1e}")
+        if not own <= max(subject.times_eager * theirs, subject.epsilons * spacing):
+            raise NasturtiumError(
+                f"{subject.name} is wrong at {small}: {own:.1e}, plain torch {theirs:.1e}"
+            )
     return worst
-
-
-def kept_bytes(case: Case) -> int:
-    """Bytes that the forward pass keeps, each storage once, without x and parameters."""
-    own = (case.x, case.alpha, *case.parameters)
-    without = {t.untyped_storage().data_ptr() for t in own}
-    found: dict[int, int] = {}
-
-    def pack(t: Tensor) -> Tensor:
-        storage = t.untyped_storage()
-        if storage.data_ptr() not in without:
-            found[storage.data_ptr()] = storage.nbytes()
-        return t
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
-        out = case.forward(case.x, case.alpha)
-    del out
-    return sum(found.values())
 
 
 def in_turns(works: Sequence[Callable[[], object]], runs: int) -> list[float]:
@@ -141,64 +80,60 @@ def roofline(runs: int) -> list[Row]:
     ]
 
 
-def flops(size: Size) -> float:
-    """Of one fused step: depthwise and pointwise, twice that backward, and depthwise again."""
-    n, c, side = size
-    depthwise, pointwise = 2 * (9 + 25) + 9 + 25, 6 * c
-    return 2.0 * n * c * side * side * (4 * depthwise + 3 * pointwise)
+def measure(runs: int = RUNS, *, compiled: bool = False, networks: bool = False) -> Iterator[Row]:
+    """All rows, as they come.
+
+    Args:
+        runs: of which the best counts; a network has two at most, since a step takes seconds.
+        compiled: also what torch compiles, which needs a compiler and some time.
+        networks: whole search steps as well.
+    """
+    yield from roofline(runs)
+    for subject in EDGES:
+        for size in subject.sizes:
+            yield from _of_size(subject, size, runs, compiled)
+    for subject in NETWORKS if networks else ():
+        for size in subject.sizes:
+            yield from _of_size(subject, size, min(runs, 2), compiled=False)
 
 
-def moved(size: Size) -> float:
-    """Bytes of one fused step: 15 images forward and 22 backward, read or written."""
-    n, c, side = size
-    return 37 * 4.0 * n * c * side * side
-
-
-def measure(runs: int = RUNS, *, compiled: bool = False) -> list[Row]:
-    """All rows; `compiled` adds what torch compiles, which needs a compiler and some time."""
-    rows = roofline(runs)
-    for size in spec.BENCH_SIZES:
-        rows += _of_size(size, runs, compiled, first=size == spec.BENCH_SIZES[0])
-    return rows
-
-
-def _of_size(size: Size, runs: int, compiled: bool, *, first: bool) -> list[Row]:
-    error = check(size)
+def _of_size(subject: Subject, size: Size, runs: int, compiled: bool) -> list[Row]:
+    error = check(subject, size)
     plain, last = torch.contiguous_format, torch.channels_last
-    cases = {
-        "fused": Case.make(size, last, "fused"),
-        "eager": Case.make(size, plain, "plain"),
-        "channels-last": Case.make(size, last, "plain"),
+    kinds = {
+        "fused": (last, "fused"),
+        "eager": (plain, "plain"),
+        "channels-last": (last, "plain"),
     }
     if compiled:
-        cases["compiled"] = Case.make(size, plain, "compiled")
-        cases["compiled channels-last"] = Case.make(size, last, "compiled")
-    name = f"mixed operation {'x'.join(map(str, size))}, {torch.get_num_threads()} threads"
-    times = dict(zip(cases, in_turns([c.step for c in cases.values()], runs), strict=True))
-    forward = dict(
-        zip(
-            cases,
-            in_turns([lambda c=c: c.forward(c.x, c.alpha) for c in cases.values()], runs),  # type: ignore[misc]
-            strict=True,
-        )
-    )
-    own, alone = times.pop("fused"), forward.pop("fused")
-    kept = {key: kept_bytes(cases[key]) for key in ("fused", "eager")}
-    bar = None
-    if first and torch.get_num_threads() == 2 and "x86-64-v3" in available():
-        bar = spec.LEAST_SPEEDUP
+        kinds["compiled"] = (plain, "compiled")
+        kinds["compiled channels-last"] = (last, "compiled")
+    cases = {key: Case.make(subject, size, *kind) for key, kind in kinds.items()}
+    name = f"{subject.name} {'x'.join(map(str, size))}, {torch.get_num_threads()} threads"
+    works: dict[str, list[Callable[[], object]]] = {
+        "step": [c.step for c in cases.values()],
+        "forward": [c.forward for c in cases.values()],
+    }
+    if subject.network:
+        del works["forward"]
+    bars = subject.bars(size)
+    rows = []
+    for part, work in works.items():
+        times = dict(zip(cases, in_turns(work, runs), strict=True))
+        own = times.pop("fused")
+        rows.append(Row(f"{name}: {part}", own, "ms", times))
+        if part == "step":
+            rows += [
+                Row(f"{name}: step, times {peer}", value / own, "x", bar=bars.get(peer))
+                for peer, value in times.items()
+            ]
+            if subject.flops is not None and subject.moved is not None:
+                rows.append(Row(f"{name}: FLOP", 1e3 * subject.flops(size) / own, "/s"))
+                rows.append(Row(f"{name}: bytes moved", 1e3 * subject.moved(size) / own, "/s"))
+    kept = {key: cases[key].kept() for key in ("fused", "eager")}
     return [
-        Row(f"{name}: step", own, "ms", times),
-        Row(f"{name}: forward", alone, "ms", forward),
-        *(
-            Row(f"{name}: step, times {peer}", value / own, "x",
-                bar=bar if peer == "eager" else None)
-            for peer, value in times.items()
-        ),
-        Row(f"{name}: FLOP", 1e3 * flops(size) / own, "/s"),
-        Row(f"{name}: bytes moved", 1e3 * moved(size) / own, "/s"),
+        *rows,
         Row(f"{name}: kept", kept["fused"] / 2**20, "MiB", {"eager": kept["eager"] / 2**20}),
-        Row(f"{name}: kept, of eager's", kept["fused"] / kept["eager"], "part",
-            bar=spec.MOST_KEPT),
+        Row(f"{name}: kept, of eager's", kept["fused"] / kept["eager"], "part", bar=subject.kept),
         Row(f"{name}: largest error over largest value", error, "part"),
     ]  # fmt: skip

@@ -46,6 +46,9 @@ def kernels(
     compiled: Annotated[
         bool, typer.Option("--compile", help="torch.compile as well: needs a compiler, a minute")
     ] = False,
+    networks: Annotated[
+        bool, typer.Option("--networks", help="whole search steps as well: some minutes, 10 GB")
+    ] = False,
     quick: Annotated[bool, typer.Option("--quick", help="one run of each, not seven")] = False,
 ) -> None:
     """Time the fused kernels beside plain torch: results first, then the best of seven runs.
@@ -55,7 +58,7 @@ def kernels(
     _check_folder(json_file)
     measure = importlib.import_module("nasturtium.bench.kernels").measure
     rows = []
-    for row in measure(1 if quick else RUNS, compiled=compiled):
+    for row in measure(1 if quick else RUNS, compiled=compiled, networks=networks):
         rows.append({"suite": "kernels", **row.as_dict()})
         _print(rows[-1])
     _finish(rows, json_file)

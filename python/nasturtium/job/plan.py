@@ -35,7 +35,7 @@ CONFIGURATIONS = 40  # architectures a search should see at the lowest rung
 LEAST_STEPS = 160  # training steps of a typical network at the lowest rung: fewer tell little
 FINAL_EPOCHS = (15, 160)  # epochs: what the final training must be able to do, and does at most
 NARROWER = 2.0  # a search's networks take so much less for a step than the final training affords
-FINALIST_SHARE = 0.35  # of a search's time, for training its best at their largest
+FINALIST_SHARE = 0.5  # of a search's time, for training its best at their largest
 BASELINE_SHARE = 0.15  # of all time, for boosting and the hand-designed network
 HAND_SHARE = 0.55  # of that, for each hand-designed network: two are trained side by side
 BOOSTING_SHARE = 0.35  # of that
@@ -165,7 +165,7 @@ def plan_time(
     free = max(left - after - (0.0 if full else hand), 5.0)
     search = SEARCH_SHARE[config.baselines] * free
     final = free - search * (2 if full else 1)
-    scaled = task.space.scale is not None
+    scaled = bool(task.space.scale)
     finalists = FINALIST_SHARE * search if scaled else 0.0
     final_rows = len(task.parts.train) + len(task.parts.validation)
     draft = Plan(

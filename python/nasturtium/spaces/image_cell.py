@@ -11,6 +11,7 @@ NODES = 4
 STAGES = (1, 2, 3, 4)
 WIDTHS = (4, 6, 8, 10, 12, 14, 16, 20, 24, 32, 40, 48, 64)
 REDUCTIONS = ("conv", "max_pool", "sep_max_pool", "avg_pool")
+SCALE = ("width", "stem_stride")  # with more channels, and then with more pixels
 PAIRS = tuple((source, target) for target in range(1, NODES) for source in range(target))
 # At most one residual cell a stage; a search may begin with these, as wide as its limits allow.
 # Stages, cells of the first, growth, the stem's stride, reduction, attention, head, the cell.
@@ -52,16 +53,15 @@ def image_cell() -> Space:
 
     A stem, 1 to 4 stages of 1 to 3 equal cells (the first of several may have none), a head. A
     stage has `growth` times the channels of the one before it and half its resolution, down to 3
-    pixels. The cell has 4 nodes; node 0 is
-    its input, node 3 its output, a node is the sum of what enters, and at most 4 of the 6 edges
-    carry an operation. Every weighted operation is activation, convolutions, normalization:
+    pixels. The cell has 4 nodes; node 0 is its input, node 3 its output, a node is the sum of what
+    enters, and at most 4 of the 6 edges carry an operation. Every weighted operation is activation, convolutions, normalization:
     `sep_3x3` a depthwise and a pointwise convolution, `mb_3x3` an inverted bottleneck that is
     twice as wide inside.
 
     `stem_stride` 2 halves the resolution at once; `reduction` is a strided convolution, or a
     convolution (or a depthwise and a pointwise one) and then max pooling, or average pooling and
-    then a pointwise convolution;
-    `attention` ends each cell with squeeze-and-excitation; `head` pools by mean or maximum.
+    then a pointwise convolution; `attention` ends each cell with squeeze-and-excitation; `head`
+    pools by mean or maximum.
     `DESIGNS` are plain residual networks of the space, with convolutions or separable ones.
     """
     graph = Graph(zero="none", identity=("skip", "sum"), weightless="max_pool_3x3")
@@ -78,7 +78,7 @@ def image_cell() -> Space:
         Choice("stages", STAGES),
         Choice("growth", (1.0, 1.25, 1.5, 2.0), when=several),
         *depths,
-        Choice("stem_stride", (1, 2)),
+        Choice("stem_stride", (2, 1)),
         Choice("reduction", REDUCTIONS, when=several),
         Choice("attention", ("none", "se")),
         Choice("activation", ("relu", "silu", "gelu", "hardswish")),
@@ -86,7 +86,7 @@ def image_cell() -> Space:
     ]
     limits = (connected(), at_least(edges, "none", 2), forbid({"stages": 1, "depth_1": 0}))
     designs = [_design(*design) for design in DESIGNS]
-    return Space("image_cell", [*frame, *edges], graph, limits, scale="width", designs=designs)
+    return Space("image_cell", [*frame, *edges], graph, limits, scale=SCALE, designs=designs)
 
 
 def _design(

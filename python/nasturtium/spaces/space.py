@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
@@ -50,8 +51,8 @@ class Space:
             behind `name:` and back; without them it is `decision=value,...`.
         conventions: further names for `keys`: `{name: "string" | "string_skip"}`, the two rules
             on strings that NAS-Bench-201's authors published.
-        scale: the decision whose options, in their order, give the same network with more of
-            everything, as a width does.
+        scale: decisions whose options, in their order, give the same network with more of
+            everything, as a width or a resolution does; the first counts first.
         designs: architectures known to be good, as text forms: what a search may begin with, each
             at the largest scale within its limits. Neither is part of `text`.
 
@@ -87,7 +88,7 @@ class Space:
         formatter: Formatter | None = None,
         parser: Parser | None = None,
         conventions: Mapping[str, str] | None = None,
-        scale: str | None = None,
+        scale: str | Sequence[str] = (),
         designs: Iterable[str] = (),
     ) -> None:
         self.name = check_name(name, "space")
@@ -96,15 +97,17 @@ class Space:
         self.conventions = _CONVENTIONS + tuple(conventions or ())
         self._rules = dict(conventions or {})
         self._all_rules = {name: name for name in _CONVENTIONS} | self._rules
-        self.scale, self.designs = scale, tuple(designs)
+        self.scale = (scale,) if isinstance(scale, str) else tuple(scale)
+        self.designs = tuple(designs)
         self._graph, self._formatter, self._parser = graph, formatter, parser
         if (formatter is None) != (parser is None):
             raise SpaceError(f"space {name!r}: give both formatter and parser, or neither")
         self.text = space_text(name, self.decisions, graph, self.constraints, self._rules)
         self.fingerprint = hashlib.sha256(self.text.encode()).hexdigest()
         self._positions = {choice.name: i for i, choice in enumerate(self.decisions)}
-        if scale is not None and self.decision(scale).when:
-            raise SpaceError(f"scale {scale!r} is a decision that is not always made")
+        for decision in self.scale:
+            if self.decision(decision).when:
+                raise SpaceError(f"scale {decision!r} is a decision that is not always made")
         self.program = self._compile()
 
     def _compile(self) -> _core.Program:
@@ -429,16 +432,15 @@ class Space:
         return out
 
     def scaled(self, code: Codes) -> Codes:
-        """The valid versions of a code, uint8[d], from the largest `scale` to the smallest.
+        """The valid versions of a code, uint8[n, d], from the largest scale to the smallest.
 
-        The code alone where the space has no scale; uint8[n, d].
+        With several decisions the first counts first. The code alone where the space has no scale.
         """
         code = self._code(code)
-        if self.scale is None:
-            return code[None].copy()
-        options = np.arange(len(self.decision(self.scale).options))[::-1]
-        versions = np.repeat(code[None], len(options), axis=0)
-        versions[:, self._position(self.scale)] = options
+        places = [self._position(name) for name in self.scale]
+        options = [range(len(self.decisions[place].options))[::-1] for place in places]
+        versions = np.repeat(code[None], math.prod(map(len, options)), axis=0)
+        versions[:, places] = list(itertools.product(*options))
         return versions[self.valid(versions)]
 
     def architecture(self, code: Codes) -> Architecture:

@@ -1,0 +1,174 @@
+"""The search network of DARTS and, with partial channels and edge weights, of PC-DARTS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ..mixed_op.module import FactorizedReduce
+from ..mixed_op.spec import CANDIDATES
+from .edges import Mix, PartialEdge, fused, norm_of, plain
+
+__all__ = ["STEPS", "SearchCell", "SearchNetwork", "edges_of"]
+
+STEPS = 4  # nodes of a cell that are computed; all of them are its output
+
+
+def edges_of(steps: int) -> list[tuple[int, int]]:
+    """(source, node) of each edge, in the order of alpha's rows; sources 0 and 1 are inputs."""
+    return [(source, node) for node in range(steps) for source in range(node + 2)]
+
+
+def _pointwise(channels: int, out: int) -> nn.Module:
+    return nn.Sequential(nn.ReLU(), nn.Conv2d(channels, out, 1, bias=False), norm_of(out))
+
+
+class SearchCell(nn.Module):
+    """A cell in which every pair of nodes is a mixed edge.
+
+    Args:
+        before: channels of the cell before the last one and of the last one.
+        channels: C of each node.
+        reduction: whether it halves the resolution.
+        halved: whether the last cell did.
+        part: of the channels, see ``PartialEdge``.
+        candidates: of every edge.
+    """
+
+    def __init__(
+        self,
+        before: tuple[int, int],
+        channels: int,
+        *,
+        reduction: bool,
+        halved: bool,
+        part: int = 1,
+        candidates: Sequence[str] = CANDIDATES,
+    ) -> None:
+        super().__init__()
+        self.reduction = reduction
+        self.first: nn.Module = (
+            nn.Sequential(FactorizedReduce(before[0], channels), norm_of(channels))
+            if halved
+            else _pointwise(before[0], channels)
+        )
+        self.second = _pointwise(before[1], channels)
+        self.edges = nn.ModuleList(
+            PartialEdge(
+                channels,
+                part,
+                candidates=candidates,
+                stride=2 if reduction and source < 2 else 1,
+            )
+            for source, _ in edges_of(STEPS)
+        )
+
+    def run(
+        self, a: Tensor, b: Tensor, alpha: Tensor, mix: Mix, beta: Tensor | None = None
+    ) -> Tensor:
+        """Both inputs to ``[N, 4 C, H, W]``; alpha ``[14, K]``, and beta ``[14]`` of edges."""
+        values = [self.first(a), self.second(b)]
+        sums: list[Tensor | None] = [None] * STEPS
+        for number, (source, node) in enumerate(edges_of(STEPS)):
+            if source == 0 and node > 0:
+                values.append(_known(sums[node - 1]))
+            term = mix(self.edges[number], values[source], alpha[number])
+            if beta is not None:
+                term = beta[number] * term  # what passes by is weighed as well
+            total = sums[node]
+            sums[node] = term if total is None else total + term
+        return torch.cat([_known(total) for total in sums], 1)
+
+
+def _known(total: Tensor | None) -> Tensor:
+    assert total is not None
+    return total
+
+
+class SearchNetwork(nn.Module):
+    """The supernet of DARTS: cells of two kinds, whose edges are mixed by shared weights.
+
+    ``forward`` runs the fused operators where a kernel does, ``plain`` the candidates' own modules
+    on the same parameters. The cells at a third and two thirds of the depth halve the resolution
+    and double the channels. Weights of the architecture are arguments, so that any method can make
+    them: ``alpha`` is used as it comes.
+
+    Args:
+        channels: C of the first cells.
+        classes: outputs.
+        layers: cells.
+        inputs: channels of an image.
+        part: with 4, the partial channels of PC-DARTS.
+        candidates: of every edge.
+
+    Reference:
+        Liu, Simonyan and Yang, DARTS, ICLR 2019; Xu et al., PC-DARTS, ICLR 2020.
+
+    Example:
+        >>> network = SearchNetwork(4, 10, layers=3)
+        >>> alpha = torch.zeros(2, 14, 8).softmax(-1)
+        >>> network(torch.randn(2, 3, 8, 8), alpha).shape
+        torch.Size([2, 10])
+    """
+
+    def __init__(
+        self,
+        channels: int = 16,
+        classes: int = 10,
+        *,
+        layers: int = 8,
+        inputs: int = 3,
+        part: int = 1,
+        candidates: Sequence[str] = CANDIDATES,
+    ) -> None:
+        super().__init__()
+        stem = 3 * channels
+        self.stem = nn.Sequential(
+            nn.Conv2d(inputs, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem)
+        )
+        shrinks = [layer in (layers // 3, 2 * layers // 3) for layer in range(layers)]
+        cells: list[SearchCell] = []
+        outputs = [stem, stem]
+        for halved, reduction in pairwise([False, *shrinks]):
+            channels *= 2 if reduction else 1
+            before = (outputs[-2], outputs[-1])
+            cells.append(
+                SearchCell(
+                    before,
+                    channels,
+                    reduction=reduction,
+                    halved=halved,
+                    part=part,
+                    candidates=candidates,
+                )
+            )
+            outputs.append(STEPS * channels)
+        self.cells = nn.ModuleList(cells)
+        self.head = nn.Linear(outputs[-1], classes)
+
+    def _run(self, x: Tensor, alpha: Tensor, beta: Tensor | None, mix: Mix) -> Tensor:
+        a = b = self.stem(x)
+        for cell in self.cells:
+            assert isinstance(cell, SearchCell)
+            kind = int(cell.reduction)
+            a, b = b, cell.run(a, b, alpha[kind], mix, None if beta is None else beta[kind])
+        logits: Tensor = self.head(b.mean((2, 3)))
+        return logits
+
+    def forward(self, x: Tensor, alpha: Tensor, beta: Tensor | None = None) -> Tensor:
+        """Logits ``[N, classes]``.
+
+        Args:
+            x: ``[N, inputs, H, W]``.
+            alpha: ``[2, 14, K]``, of the candidates in cells that keep the resolution and in those
+                that halve it.
+            beta: ``[2, 14]``, of whole edges.
+        """
+        return self._run(x, alpha, beta, fused)
+
+    def plain(self, x: Tensor, alpha: Tensor, beta: Tensor | None = None) -> Tensor:
+        """The same by the candidates' own modules."""
+        return self._run(x, alpha, beta, plain)

@@ -1,0 +1,176 @@
+"""Edges of supernets that are made of the fused operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..mix.ops import normalize_and_mix
+from ..mixed_op.module import MixedEdge
+from ..mixed_op.spec import CANDIDATES
+from ..statistics import Running
+
+__all__ = ["CELL_CANDIDATES", "CellEdge", "Mix", "PartialEdge", "fused", "norm_of", "plain"]
+
+CELL_CANDIDATES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+
+# How a network runs one of its edges.
+Mix = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+
+def fused(edge: nn.Module, x: Tensor, alpha: Tensor) -> Tensor:
+    """By the edge's operators."""
+    out: Tensor = edge(x, alpha)
+    return out
+
+
+def plain(edge: nn.Module, x: Tensor, alpha: Tensor) -> Tensor:
+    """By the candidates' own modules."""
+    out: Tensor = edge.plain(x, alpha)  # type: ignore[operator]
+    return out
+
+
+def norm_of(channels: int) -> nn.BatchNorm2d:
+    """The normalization of a search network: nothing of it is learned."""
+    return nn.BatchNorm2d(channels, affine=False)
+
+
+class PartialEdge(nn.Module):
+    """The edge of PC-DARTS: the first ``1 / part`` of the channels are mixed, the others pass by.
+
+    Args:
+        channels: C, in and out, a multiple of ``part``.
+        part: K; 1 mixes all channels.
+        candidates: names, none of them twice.
+        stride: 1 or 2; with 2 the others are pooled.
+
+    Raises:
+        ValueError: ``channels`` is no multiple of ``part``.
+
+    Reference:
+        Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search,
+        ICLR 2020, section 3.2.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        part: int = 4,
+        *,
+        candidates: Sequence[str] = CANDIDATES,
+        stride: int = 1,
+    ) -> None:
+        super().__init__()
+        if part < 1 or channels % part:
+            raise ValueError(f"{channels} channels have no {part}th part")
+        self.part = part
+        self.mixed = MixedEdge(channels // part, candidates=candidates, stride=stride)
+        self.bypass: nn.Module = (
+            nn.MaxPool2d(2, 2, ceil_mode=True) if stride == 2 else nn.Identity()
+        )
+
+    def _run(self, x: Tensor, alpha: Tensor, mix: Mix) -> Tensor:
+        n, c, *_ = x.shape
+        own = c // self.part
+        if self.part == 1:
+            return mix(self.mixed, x, alpha)
+        out = torch.cat([mix(self.mixed, x[:, :own], alpha), self.bypass(x[:, own:])], 1)
+        h, w = out.shape[2:]
+        # The shuffle: the channel with number i in part k becomes number k of group i.
+        return out.view(n, self.part, own, h, w).transpose(1, 2).reshape(n, c, h, w)
+
+    def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
+        """``[N, C, H, W]`` mixed by alpha ``[K]``; see ``MixedEdge``."""
+        return self._run(x, alpha, fused)
+
+    def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
+        """The same by the candidates' own modules."""
+        return self._run(x, alpha, plain)
+
+
+class CellEdge(nn.Module):
+    """The edge of a NAS-Bench-201 search cell: ``sum over k of alpha[k] candidate[k](x)``.
+
+    The candidates are those of ``CELL_CANDIDATES``: zero, identity, two convolutions of activation,
+    convolution and normalization, and average pooling.
+
+    Args:
+        channels: C, in and out.
+
+    Reference:
+        Dong and Yang, NAS-Bench-201, ICLR 2020.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_1x1 = nn.Conv2d(channels, channels, 1, bias=False)
+        self.conv_3x3 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm_1x1, self.norm_3x3 = norm_of(channels), norm_of(channels)
+        self.pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
+
+    def branches(self, active: Tensor) -> list[Tensor]:
+        """Both convolutions of an activated input, before their normalizations."""
+        return [self.conv_1x1(active), self.conv_3x3(active)]
+
+    def norms(self) -> list[nn.BatchNorm2d]:
+        """The normalizations of ``branches``."""
+        return [self.norm_1x1, self.norm_3x3]
+
+    def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
+        """The sum over the candidates' own modules; ``alpha`` is ``[5]``."""
+        active = x.relu()
+        total: Tensor = (
+            alpha[0] * torch.zeros_like(x)
+            + alpha[1] * x
+            + alpha[2] * self.norm_1x1(self.conv_1x1(active))
+            + alpha[3] * self.norm_3x3(self.conv_3x3(active))
+            + alpha[4] * self.pool(x)
+        )
+        return total
+
+    def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
+        """``[N, C, H, W]`` mixed by alpha ``[5]``."""
+        return mix_into_node([self], [x], alpha[None])
+
+
+def mix_into_node(edges: Sequence[CellEdge], inputs: Sequence[Tensor], alpha: Tensor) -> Tensor:
+    """The sum of several edges, written once: their branches are normalized and mixed together.
+
+    Args:
+        edges: into the node.
+        inputs: ``[N, C, H, W]``, the source of each edge.
+        alpha: ``[edges, 5]``.
+    """
+    branches: list[Tensor] = []
+    norms: list[nn.BatchNorm2d] = []
+    for edge, x in zip(edges, inputs, strict=True):
+        branches += [x, *edge.branches(x.relu()), edge.pool(x)]
+        norms += edge.norms()
+    first = norms[0]
+    training = first.training
+    out = normalize_and_mix(
+        branches,
+        alpha[:, 1:].reshape(-1),
+        normalized=[False, True, True, False] * len(edges),
+        running=_running(norms),
+        training=training,
+        momentum=0.1 if first.momentum is None else first.momentum,
+        epsilon=first.eps,
+    )
+    if training:
+        for norm in norms:
+            assert norm.num_batches_tracked is not None
+            norm.num_batches_tracked.add_(1)
+    return out
+
+
+def _running(norms: Sequence[nn.BatchNorm2d]) -> Running:
+    means: list[Tensor] = []
+    variances: list[Tensor] = []
+    for norm in norms:
+        assert norm.running_mean is not None and norm.running_var is not None
+        means.append(norm.running_mean)
+        variances.append(norm.running_var)
+    return Running(means, variances)
