@@ -54,9 +54,9 @@ def image_cell() -> Space:
     A stem, 1 to 4 stages of 1 to 3 equal cells (the first of several may have none), a head. A
     stage has `growth` times the channels of the one before it and half its resolution, down to 3
     pixels. The cell has 4 nodes; node 0 is its input, node 3 its output, a node is the sum of what
-    enters, and at most 4 of the 6 edges carry an operation. Every weighted operation is activation, convolutions, normalization:
-    `sep_3x3` a depthwise and a pointwise convolution, `mb_3x3` an inverted bottleneck that is
-    twice as wide inside.
+    enters, and at most 4 of the 6 edges carry an operation. Every weighted operation is activation,
+    convolutions, normalization: `sep_3x3` a depthwise and a pointwise convolution, `mb_3x3` an
+    inverted bottleneck that is twice as wide inside.
 
     `stem_stride` 2 halves the resolution at once; `reduction` is a strided convolution, or a
     convolution (or a depthwise and a pointwise one) and then max pooling, or average pooling and
