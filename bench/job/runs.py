@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nasturtium.machine import commit
+
 DATA = Path(os.environ.get("NASTURTIUM_DATA", "../shared/data"))
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -29,10 +31,10 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def write_page(name: str, rows: Sequence[str], result: dict[str, Any], about: str) -> None:
-    """Write bench/results/`name`.csv: the machine and `about` in a comment, then the rows."""
+    """Write bench/results/`name`.csv: the machine, commit and `about` in a comment, then the rows."""
     known = result["environment"]
     head = f"# {known['cpu']}, {known['cores']} cores, torch {known['torch']}, "
-    head += f"python {known['python']}, {about}"
+    head += f"python {known['python']}, commit {commit(RESULTS)}, {about}"
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.csv").write_text("\n".join([head, *rows]) + "\n")
     print("\n".join(rows))

@@ -53,8 +53,9 @@ class Sanitized:
         self._compiling = self._compile("-c", whole, "-o", self._core)
 
     def _compile(self, *arguments: str | Path) -> subprocess.Popen[bytes]:
-        include = f"-I{CORE / 'include'}"
-        command = ["g++", "-std=c++20", "-g1", "-pthread", *WARNINGS, *self.flags, include]
+        include = (f"-I{CORE / 'include'}", f"-I{CORE / 'src'}")
+        checked = ("-g1", "-pthread", "-D_GLIBCXX_ASSERTIONS", *WARNINGS, *self.flags)
+        command = ["g++", "-std=c++20", *checked, *include]
         return subprocess.Popen([*command, *map(str, arguments)])
 
     def program(self, name: str) -> Path:

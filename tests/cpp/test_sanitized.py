@@ -20,6 +20,17 @@ def test_batches_of_graphs(address: Sanitized) -> None:
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-3000:]
 
 
+def test_cells_of_nas_bench_101(address: Sanitized) -> None:
+    done = address.run("check_nb101")
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-3000:]
+
+
+@pytest.mark.parametrize("sanitizer", ["address", "thread"])
+def test_bookkeeping(builds: tuple[Sanitized, Sanitized], sanitizer: str) -> None:
+    done = builds[sanitizer == "thread"].run("check_bookkeeping")
+    assert (done.returncode, done.stdout) == (0, "300 rounds\n"), done.stderr[-3000:]
+
+
 def test_encodings_and_distances(address: Sanitized, texts: list[Path]) -> None:
     done = address.run("check_encodings", *texts)
     assert done.returncode == 0, done.stderr[-3000:]

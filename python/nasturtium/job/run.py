@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nasturtium import registry
 from nasturtium.errors import StudyError, UserError
@@ -26,7 +26,7 @@ from nasturtium.job.select import best_trial, budget_of, ranked, spent_on
 from nasturtium.job.tensors import Arrays, training_evaluator
 from nasturtium.report.data import fidelity_text
 from nasturtium.rng import derive
-from nasturtium.search import Limits
+from nasturtium.search import Limits, Optimizer
 from nasturtium.spaces import Architecture
 from nasturtium.study import RunEvent, Store, Study, TrialRecord
 
@@ -96,7 +96,7 @@ class Job:
         label = f"{name}_finalists"
         with self.phase(label.replace("_", " "), 1e-3 * ms):
             listed = Listed(space, proposals(chosen, ms))
-            study = Study(self._open(label), listed, seed=derive(self.config.seed, label))
+            study = self._opened(label, listed)
             study.run(
                 self._training(),
                 workers=min(self.config.workers, len(chosen)),
@@ -123,7 +123,7 @@ class Job:
 
     def _finals(self, contestants: Sequence[Contestant]) -> Study:
         """Train contestants in their order; with a clock, a found one that is last is alone."""
-        study = Study(self._open(FINAL), contest(contestants), seed=derive(self.config.seed, FINAL))
+        study = self._opened(FINAL, contest(contestants))
         last = len(contestants)
         alone = self.config.time is not None and contestants[-1].name == "found"
         if alone and last > 1:
@@ -211,13 +211,8 @@ class Job:
             proxy=self.limited.proxy(self.plan),
             starts=starts(self.task.space, self._limits()),
         )
-        study = Study(
-            self._open(name),
-            optimizer,
-            seed=derive(self.config.seed, name),
-            lag=2 * max(1, self.config.workers),
-            space=self.task.space,
-        )
+        lag = 2 * max(1, self.config.workers)
+        study = self._opened(name, optimizer, lag=lag, space=self.task.space)
         overhang = self.plan.overhang()
         waited = False
 
@@ -243,10 +238,13 @@ class Job:
     def _training(self) -> TrainingEvaluator:
         return training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device)
 
-    def _open(self, name: str) -> Store:
+    def _opened(self, name: str, optimizer: Optimizer, **more: Any) -> Study:
+        """The run's study of that name: as it was left, or a new one."""
         if name in Store.studies(self.store.path):
-            return Store.open(self.store.path, name)
-        return Store.create(self.store.path, name, config={})
+            store = Store.open(self.store.path, name)
+        else:
+            store = Store.create(self.store.path, name, config={})
+        return Study(store, optimizer, seed=derive(self.config.seed, name), **more)
 
     def _listener(self, name: str, study: Study, total: int | None) -> Callable[[RunEvent], None]:
         best: list[TrialRecord | None] = [best_trial(study.trials())]
