@@ -31,7 +31,7 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 def write_page(name: str, rows: Sequence[str], result: dict[str, Any], about: str) -> None:
-    """Write bench/results/`name`.csv: the machine, commit and `about` in a comment, then the rows."""
+    """Write bench/results/`name`.csv: machine, commit and `about` in a comment, then the rows."""
     known = result["environment"]
     head = f"# {known['cpu']}, {known['cores']} cores, torch {known['torch']}, "
     head += f"python {known['python']}, commit {commit(RESULTS)}, {about}"
