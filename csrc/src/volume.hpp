@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "remainder.hpp"
@@ -85,10 +86,15 @@ class Front {
     }
     double volume = reference_[D - 1] - p[D - 1], low = 0;
     below_.clear(p.data(), reference_);
-    for (const Point<D>& q : by_other_) {
-      if (q[D - 1] > p[D - 1]) {
-        continue;
-      }
+    // Picked out without a branch: which ones lie below cannot be predicted.
+    lower_.resize(by_other_.size());
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < by_other_.size(); ++i) {
+      lower_[count] = static_cast<std::uint32_t>(i);
+      count += by_other_[i][D - 1] <= p[D - 1];
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const Point<D>& q = by_other_[lower_[i]];
       Point<D - 1> limit;
       if (!cut(q, p, limit)) {
         low += below_.push(limit);
@@ -150,6 +156,7 @@ class Front {
 
   const double* reference_ = nullptr;
   std::vector<Point<D>> by_last_, by_other_;  // by the last coordinate, by the one before
+  std::vector<std::uint32_t> lower_;          // which of by_other_ are not above a point
   std::ptrdiff_t end_ = 0;                    // the place by the last where the last volume ended
   Front<D - 1> below_;
 };

@@ -13,23 +13,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 from sanitized import ADDRESS, THREAD, Sanitized, write_texts
 
 
-@pytest.fixture(scope="session")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Sanitized, Sanitized]:
-    """Both at once: compiling takes longer than the tests."""
+def _build(factory: pytest.TempPathFactory, name: str, flags: tuple[str, ...]) -> Sanitized:
     if shutil.which("g++") is None:
         pytest.skip("no g++ on the path")
-    folders = (tmp_path_factory.mktemp("address"), tmp_path_factory.mktemp("thread"))
-    return Sanitized(folders[0], ADDRESS), Sanitized(folders[1], THREAD)
+    return Sanitized(factory.mktemp(name), flags)
 
 
 @pytest.fixture(scope="session")
-def address(builds: tuple[Sanitized, Sanitized]) -> Sanitized:
-    return builds[0]
+def address(tmp_path_factory: pytest.TempPathFactory) -> Sanitized:
+    return _build(tmp_path_factory, "address", ADDRESS)
 
 
 @pytest.fixture(scope="session")
-def thread(builds: tuple[Sanitized, Sanitized]) -> Sanitized:
-    return builds[1]
+def thread(tmp_path_factory: pytest.TempPathFactory) -> Sanitized:
+    return _build(tmp_path_factory, "thread", THREAD)
 
 
 @pytest.fixture(scope="session")

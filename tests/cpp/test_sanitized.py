@@ -26,8 +26,9 @@ def test_cells_of_nas_bench_101(address: Sanitized) -> None:
 
 
 @pytest.mark.parametrize("sanitizer", ["address", "thread"])
-def test_bookkeeping(builds: tuple[Sanitized, Sanitized], sanitizer: str) -> None:
-    done = builds[sanitizer == "thread"].run("check_bookkeeping")
+def test_bookkeeping(request: pytest.FixtureRequest, sanitizer: str) -> None:
+    built: Sanitized = request.getfixturevalue(sanitizer)
+    done = built.run("check_bookkeeping")
     assert (done.returncode, done.stdout) == (0, "300 rounds\n"), done.stderr[-3000:]
 
 
