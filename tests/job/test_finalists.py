@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from nasturtium.evaluators import Result
-from nasturtium.job.finalists import finalists, judged, proposals
+from nasturtium.job.finalists import finalists, is_known, judged, proposals
 from nasturtium.job.finals import Listed
 from nasturtium.job.select import ranked
 from nasturtium.search import Limit, Limits, Proposal
-from nasturtium.spaces import Choice, Space
+from nasturtium.spaces import Choice, Space, image_cell
 from nasturtium.study import Store, Study, TrialRecord
 
 
@@ -88,3 +88,12 @@ def test_the_last_round_decides(tmp_path: Path) -> None:
     assert [(f.trial.number, f.score) for f in best] == [(2, 0.7), (0, 0.6)]
     failed = told(tmp_path, "failed", listed, Scored({"a": 0.6, "b": 0.7}, failing="b"))
     assert [(f.trial.number, f.score) for f in judged(chosen, failed)] == [(0, 0.6), (2, None)]
+
+
+def test_a_known_design_is_known_at_every_scale() -> None:
+    space = image_cell()
+    for text in space.designs:
+        for version in space.scaled(space.parse(text).code)[::7]:
+            assert is_known(space.architecture(version))
+    drawn = [space.architecture(code) for code in space.sample(50, seed=1)]
+    assert not any(map(is_known, drawn))

@@ -213,4 +213,7 @@ def test_the_finalists_are_named(make_classification: Make) -> None:
     ]
     text = compose(replace(data, result=dict(data.result) | {"finalists": left}))
     assert "trial 3 with 9,000 parameters (0.9900), trial 1 with 8,500 parameters." in text
+    begun = "one of the designs that the search began with"
+    known = dict(data.result) | {"known_design": True}
+    assert begun in compose(replace(data, result=known)) and begun not in text
     assert "largest width and resolution" in text and "largest width" not in compose(data)

@@ -57,6 +57,13 @@ def _at_its_largest(trial: TrialRecord, space: Space, limits: Limits) -> Finalis
     return Finalist(trial, largest(space, arch, limits) or arch, trial.score)
 
 
+def is_known(arch: Architecture) -> bool:
+    """Whether it is, at some scale, one of the designs that a search of its space begins with."""
+    space = arch.space
+    designs = (space.scaled(space.parse(text).code)[0] for text in space.designs)
+    return space.scaled(arch.code)[0].tobytes() in {design.tobytes() for design in designs}
+
+
 def proposals(chosen: Sequence[Finalist], ms: int) -> list[Proposal]:
     """What is evaluated: each finalist for `ms` of training."""
     return [

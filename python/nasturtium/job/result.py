@@ -9,7 +9,7 @@ from typing import Any
 import numpy.typing as npt
 
 from nasturtium import machine
-from nasturtium.job.finalists import Finalist
+from nasturtium.job.finalists import Finalist, is_known
 from nasturtium.job.finals import Contestant
 from nasturtium.job.run import FINAL, RANDOM, SEARCH, Job
 from nasturtium.job.score import Predictions, compare, metric_value, test_scores, verdict
@@ -47,6 +47,7 @@ def result_of(
         "metric": task.metric,
         "architecture": str(found.arch),
         "trial": found.trial.number,
+        "known_design": is_known(found.arch),
         "finalists": [_finalist(job, f) for f in finalists] if job.plan.finalist_ms else [],
         "params": spent.params,
         "macs": spent.macs,

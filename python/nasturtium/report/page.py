@@ -86,6 +86,7 @@ def compose(data: ReportData) -> str:
         counted=summary(found.comparisons),
         facts=facts(data),
         network=_network(data),
+        known=_KNOWN if data.get("known_design") else None,
         finalists=_finalists(data),
         results=results,
         intervals=intervals,
@@ -123,6 +124,12 @@ def _template() -> Template:
 
 def _resource(name: str) -> str:
     return files("nasturtium.report").joinpath(name).read_text(encoding="utf-8")
+
+
+_KNOWN = (
+    "At another scale it is one of the designs that the search began with: nothing that the search "
+    "proposed beyond them was better."
+)
 
 
 def _finalists(data: ReportData) -> str | None:
