@@ -5,7 +5,12 @@
 #include "isa.hpp"
 
 #if defined(__SSE2__)
+// GCC 12 takes what its own headers leave undefined on purpose for a mistake (its bug 105593).
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
 #endif
 
 namespace nasturtium {

@@ -178,13 +178,14 @@ def test_what_only_multiplies_is_not_listed() -> None:
     space = image_cell()
     edges = [choice for choice in space.decisions if choice.name.startswith("edge")]
     frame = [choice for choice in space.decisions if not choice.name.startswith("edge")]
-    cell = Space("cell", edges, space.graph, space.constraints)
+    *on_edges, on_frame = space.constraints
+    cell = Space("cell", edges, space.graph, on_edges)
     codes = cell.enumerate()
-    frames = Space("frame", frame).size()
+    frames = Space("frame", frame, None, [on_frame]).size()
     assert space.size() == frames * len(codes)
     keys = np.unique(cell.keys(codes, "function"), axis=0)
     assert space.size("function") == frames * len(keys)
-    assert frames == len(Space("frame", frame).enumerate())
+    assert frames == len(Space("frame", frame, None, [on_frame]).enumerate())
 
 
 def hostile() -> list[tuple[str, str]]:
