@@ -190,13 +190,14 @@ void quicken(const py::object& scope, const char* name) {
   using Call = Quick<Function>;
   py::object slow = scope.attr(name);
   static const std::string text = py::cast<std::string>(slow.attr("__doc__"));
-  static PyMethodDef definition{name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(
-                                          &Call::call)),
-                                METH_FASTCALL | METH_KEYWORDS, text.c_str()};
+  static PyMethodDef definition{
+      name, reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&Call::call)),
+      METH_FASTCALL | METH_KEYWORDS, text.c_str()};
   Call::slow = slow.release().ptr();
-  PyObject* made = PyType_Check(scope.ptr())
-                       ? PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(scope.ptr()), &definition)
-                       : PyCFunction_New(&definition, nullptr);
+  PyObject* made =
+      PyType_Check(scope.ptr())
+          ? PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(scope.ptr()), &definition)
+          : PyCFunction_New(&definition, nullptr);
   if (made == nullptr) {
     throw py::error_already_set();
   }

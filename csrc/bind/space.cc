@@ -250,8 +250,7 @@ void bind_program(py::module_& m) {
   using namespace py::literals;
   py::class_<Compiled>(m, "Compiled");
   py::class_<Program, Compiled> program(m, "Program");
-  program
-      .def(py::init<const std::string&>(), "text"_a)
+  program.def(py::init<const std::string&>(), "text"_a)
       .def_property_readonly("decisions", &Program::width)
       .def_property_readonly("one_hot_width", &Program::one_hot_width)
       .def("sample", &Program::sample, "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a,

@@ -11,7 +11,7 @@ from nasturtium.job import SearchConfig, run_search
 from nasturtium.spaces import image_cell
 from nasturtium.study import Store
 
-SECONDS = 30.0
+SECONDS = 45.0
 
 
 @pytest.mark.parametrize("baselines", ["quick", "full"])
