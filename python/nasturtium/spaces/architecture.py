@@ -72,7 +72,8 @@ class Architecture:
     def key(self, convention: str = "function") -> str:
         """The canonical key as 32 hexadecimal digits; conventions as in `Space.keys`."""
         space = self.space
-        return space.program.key(self.code, space.rule(convention))
+        rule = space.rules.get(convention) or space.rule(convention)
+        return space.program.key(self.code, rule)
 
     def plain_text(self) -> str:
         """`name:decision=value,...` of the active decisions."""

@@ -96,7 +96,7 @@ class Space:
         self.constraints = tuple(constraints)
         self.conventions = _CONVENTIONS + tuple(conventions or ())
         self._rules = dict(conventions or {})
-        self._all_rules = {name: name for name in _CONVENTIONS} | self._rules
+        self.rules = {name: name for name in _CONVENTIONS} | self._rules
         self.scale = (scale,) if isinstance(scale, str) else tuple(scale)
         self.designs = tuple(designs)
         self._graph, self._formatter, self._parser = graph, formatter, parser
@@ -375,7 +375,7 @@ class Space:
         Raises `SpaceError` for a row that is no code of the space, and where an exact canonical
         form would take more than 100,000 search nodes.
         """
-        rule = self.rule(convention)
+        rule = self.rules.get(convention) or self.rule(convention)  # a call less
         codes = self.checked(codes)
         out = np.empty((len(codes), 2), np.uint64) if out is None else out
         self.program.keys(codes, rule, out, threads)
@@ -384,7 +384,7 @@ class Space:
     def rule(self, convention: str) -> str:
         """What the core calls a convention of `keys`; SpaceError where there is none."""
         try:
-            return self._all_rules[convention]
+            return self.rules[convention]
         except KeyError:
             known = ", ".join(self.conventions)
             raise SpaceError(
