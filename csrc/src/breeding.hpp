@@ -191,7 +191,7 @@ class Breeding {
   }
 
   // The place of the first drawn of the best. Written for conditional moves, since which of two is
-  // better cannot be predicted, and in two halves, whose moves do not wait for each other.
+  // better cannot be predicted.
   [[gnu::always_inline]] std::uint64_t select(std::uint64_t row) {
     const std::uint64_t n = ring_.size(), oldest = ring_.oldest();
     if (n == 1) {
@@ -199,29 +199,16 @@ class Breeding {
     }
     const Rank* ranks = ranks_.data() + oldest;
     const std::uint32_t* drawn = draws_.at(row, static_cast<std::uint32_t>(n));
-    struct Best {
-      std::uint64_t place = 0;
-      Rank rank = lowest_rank<Rank>();
-
-      void meet(std::uint64_t other, const Rank& its) {
-        const bool better = its > rank;
-        place = better ? other : place;
-        rank = better ? its : rank;
-      }
-    };
-    Best first, second;
-    const std::size_t size = draws_.size(), half = size / 2;
-    for (std::size_t k = 0; k < half; ++k) {
-      const std::uint32_t a = drawn[k * kPhiloxLanes], b = drawn[(half + k) * kPhiloxLanes];
-      first.meet(a, ranks[a]);
-      second.meet(b, ranks[b]);
+    std::uint64_t best = 0;
+    Rank most = lowest_rank<Rank>();
+    for (std::size_t k = 0; k < draws_.size(); ++k) {
+      const std::uint32_t place = drawn[k * kPhiloxLanes];
+      const Rank rank = ranks[place];
+      const bool better = rank > most;
+      best = better ? place : best;
+      most = better ? rank : most;
     }
-    if (size % 2 == 1) {
-      const std::uint32_t last = drawn[(size - 1) * kPhiloxLanes];
-      second.meet(last, ranks[last]);
-    }
-    first.meet(second.place, second.rank);
-    const std::uint64_t best = first.place + oldest;
+    best += oldest;
     return best < n ? best : best - n;
   }
 
