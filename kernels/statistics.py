@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-__all__ = ["Running", "stacked", "update"]
+__all__ = ["Running", "count_batch", "running_of", "stacked", "update"]
 
 
 class Running(NamedTuple):
@@ -16,6 +16,24 @@ class Running(NamedTuple):
 
     means: Sequence[Tensor]
     variances: Sequence[Tensor]
+
+
+def running_of(norms: Sequence[nn.BatchNorm2d]) -> Running:
+    """What normalizations that track it keep; updates reach them."""
+    means: list[Tensor] = []
+    variances: list[Tensor] = []
+    for norm in norms:
+        assert norm.running_mean is not None and norm.running_var is not None
+        means.append(norm.running_mean)
+        variances.append(norm.running_var)
+    return Running(means, variances)
+
+
+def count_batch(norms: Sequence[nn.BatchNorm2d]) -> None:
+    """Let normalizations that track it know of one more batch."""
+    for norm in norms:
+        assert norm.num_batches_tracked is not None
+        norm.num_batches_tracked.add_(1)
 
 
 # Functions and not methods: a compiled caller may build the pair itself, and could not call those.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..statistics import Running
+from ..statistics import count_batch, running_of
 from .ops import mixed_operation
 from .spec import CANDIDATES, Edge, as_edge, kernel_side
 
@@ -154,30 +154,14 @@ class MixedEdge(nn.Module):
             list(self.branches.parameters()),
             candidates=self.edge.candidates,
             stride=self.edge.stride,
-            running=self._running(),
+            running=running_of(self._norms()) if self.track_running_stats else None,
             training=training,
             momentum=self.momentum,
             epsilon=self.epsilon,
         )
         if training and self.track_running_stats and self.edge.norms:
-            self._count_batch()
+            count_batch(self._norms())
         return out
-
-    def _count_batch(self) -> None:
-        for norm in self._norms():
-            assert norm.num_batches_tracked is not None
-            norm.num_batches_tracked.add_(1)
 
     def _norms(self) -> list[nn.BatchNorm2d]:
         return [m for m in self.branches.modules() if isinstance(m, nn.BatchNorm2d)]
-
-    def _running(self) -> Running | None:
-        if not self.track_running_stats:
-            return None
-        means: list[Tensor] = []
-        variances: list[Tensor] = []
-        for norm in self._norms():
-            assert norm.running_mean is not None and norm.running_var is not None
-            means.append(norm.running_mean)
-            variances.append(norm.running_var)
-        return Running(means, variances)

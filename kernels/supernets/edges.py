@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..mix.ops import normalize_and_mix
 from ..mixed_op.module import MixedEdge
 from ..mixed_op.spec import CANDIDATES
-from ..statistics import Running
+from ..statistics import count_batch, running_of
 
 __all__ = ["CELL_CANDIDATES", "CellEdge", "Mix", "PartialEdge", "fused", "norm_of", "plain"]
 
@@ -154,23 +154,11 @@ def mix_into_node(edges: Sequence[CellEdge], inputs: Sequence[Tensor], alpha: Te
         branches,
         alpha[:, 1:].reshape(-1),
         normalized=[False, True, True, False] * len(edges),
-        running=_running(norms),
+        running=running_of(norms),
         training=training,
         momentum=0.1 if first.momentum is None else first.momentum,
         epsilon=first.eps,
     )
     if training:
-        for norm in norms:
-            assert norm.num_batches_tracked is not None
-            norm.num_batches_tracked.add_(1)
+        count_batch(norms)
     return out
-
-
-def _running(norms: Sequence[nn.BatchNorm2d]) -> Running:
-    means: list[Tensor] = []
-    variances: list[Tensor] = []
-    for norm in norms:
-        assert norm.running_mean is not None and norm.running_var is not None
-        means.append(norm.running_mean)
-        variances.append(norm.running_var)
-    return Running(means, variances)
