@@ -26,14 +26,30 @@ void clear_line(const Grid& g, float* line) {
   for (Index i = 0; i < line_floats(g); ++i) line[i] = neutral;
 }
 
-// One row of outputs; `line` was cleared once.
-template <int L, bool Max>
+template <int L>
+bool any_nan(const float* v, Index count) {
+  using S = Simd<L>;
+  typename S::mask found{};
+  for (Index at = 0; at < count; at += L) found |= S::load(v + at) != S::load(v + at);
+  for (int i = 0; i < L; ++i)
+    if (found[i]) return true;
+  return false;
+}
+
+enum class Pool { average, maximum, maximum_of_numbers };
+
+// One row of outputs; `line` was cleared once. The maximum of numbers alone is one instruction.
+template <int L, Pool Kind>
 void pool_row(const Grid& g, const float* x, Index y, float* line, float* out) {
   using S = Simd<L>;
   using vec = typename S::vec;
   const Window down(y, g.stride, g.height);
   const Index row = g.width * g.pixel;
-  const auto join = [](vec a, vec b) { return Max ? larger<L>(a, b) : a + b; };
+  const auto join = [](vec a, vec b) {
+    if constexpr (Kind == Pool::average) return a + b;
+    if constexpr (Kind == Pool::maximum) return larger<L>(a, b);
+    return b > a ? b : a;
+  };
   for (Index at = 0; at < row; at += L) {
     vec v = S::load(x + down.first * row + at);
     for (Index r = down.first + 1; r <= down.last; ++r) v = join(v, S::load(x + r * row + at));
@@ -46,14 +62,20 @@ void pool_row(const Grid& g, const float* x, Index y, float* line, float* out) {
     for (Index q = 0; q < g.pixel; q += L) {
       const vec v = join(join(S::load(from + q), S::load(from + q + g.pixel)),
                          S::load(from + q + 2 * g.pixel));
-      S::store(out + q, Max ? v : v * part);
+      S::store(out + q, Kind == Pool::average ? v * part : v);
     }
   }
 }
 
 template <int L, bool Max>
 void pool_rows(const Grid& g, const float* x, Index y, Index rows, float* line, float* out) {
-  for (Index r = 0; r < rows; ++r) pool_row<L, Max>(g, x, y + r, line, out + r * g.out_row());
+  const Index row = g.width * g.pixel, first = Window(y, g.stride, g.height).first,
+              last = Window(y + rows - 1, g.stride, g.height).last;
+  const auto run = !Max ? pool_row<L, Pool::average>
+                   : any_nan<L>(x + first * row, (last - first + 1) * row)
+                       ? pool_row<L, Pool::maximum>
+                       : pool_row<L, Pool::maximum_of_numbers>;
+  for (Index r = 0; r < rows; ++r) run(g, x, y + r, line, out + r * g.out_row());
 }
 
 // grad_x += the gradient of a row of averages; `line` is overwritten.
@@ -99,16 +121,6 @@ inline void max_backward_scan(const Grid& g, const float* x, Index y, const floa
         }
       grad_x[where] += grad[c * g.pixel + q];
     }
-}
-
-template <int L>
-bool any_nan(const float* v, Index count) {
-  using S = Simd<L>;
-  typename S::mask found{};
-  for (Index at = 0; at < count; at += L) found |= S::load(v + at) != S::load(v + at);
-  for (int i = 0; i < L; ++i)
-    if (found[i]) return true;
-  return false;
 }
 
 // grad_x += the gradient of a row of maxima, which are `best`. No index was kept: the first input
