@@ -2,8 +2,8 @@
 
 ``DepthwiseConv2d`` replaces a depthwise ``torch.nn.Conv2d`` and keeps its ``state_dict``;
 ``accelerate(module)`` replaces all of a network's. ``MixedEdge`` is the edge of a DARTS search
-cell, and ``mixed_operation`` computes all its candidates at once; ``node_sum`` does so for all edges
-into one node. Its parts are for any candidates:
+cell, and ``mixed_operation`` computes all its candidates at once; ``node_sum`` does so for all
+edges into one node. Its parts are for any candidates:
 ``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
 and sums branches, normalized. ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
 DARTS, PC-DARTS and NAS-Bench-201 that are made of them. ``NASTURTIUM_KERNELS=reference`` switches

@@ -78,7 +78,7 @@ struct Backward {
         else if (kind == kSkip)
           term = from + at;
         else
-          f.pool(kind, from, y, rows, t, t.chunk);
+          f.pool(kind, from, y, rows, t.chunk);
         add_product<L>(own + at, term, e.mix_mean + m * e.pixel, count, e.pixel,
                        t.sums + m * e.pixel);
       }
@@ -256,7 +256,7 @@ struct Backward {
       if (kind != kMaxPool && kind != kAveragePool) continue;
       g.for_chunks([&](Index y, Index rows) {
         float* pooled = t.pooled[0];
-        f.pool(kind, from, y, rows, t, pooled);
+        f.pool(kind, from, y, rows, pooled);
         branch(t, e.plan.norm_of[k], weights[k], true, own + y * g.out_row(), pooled,
                rows * g.out_width, t.chunk);
         for (Index r = 0; r < rows; ++r) {
@@ -264,7 +264,7 @@ struct Backward {
           if (kind == kMaxPool)
             max_backward<L>(g, from, y + r, pooled + at, t.chunk + at, to);
           else
-            average_backward<L>(g, y + r, t.chunk + at, t.spare, to);
+            average_backward<L>(g, y + r, t.chunk + at, t.line, to);
         }
       });
     }

@@ -189,10 +189,10 @@ struct Edge {
 
 // The working memory of one thread. The borders of both padded images stay zero.
 struct Scratch {
-  float *source, *spread;      // padded images, from the first pixel inside the border
-  float *middle, *chunk;       // two chunks of output rows, and one
-  float *pooled[2], *line[2];  // of maxima and averages
-  float *spare, *wide_x, *wide_grad, *image;
+  float *source, *spread;  // padded images, from the first pixel inside the border
+  float *middle, *chunk;   // two chunks of output rows, and one
+  float* pooled[2];        // of maxima and averages
+  float *line, *wide_x, *wide_grad, *image;
   float *scale, *shift;  // [candidates][pixel] and [pixel], of an image
   double* sums;          // [candidates + 1][pixel], of an image
   float* local;          // what is kept of an image where nobody keeps it longer; or null
@@ -202,8 +202,7 @@ struct Scratch {
   bool allocate(const Edge& e, const Grid& source_grid, const Grid* spread_grid, bool keep_here) {
     const Index chunk_size = e.whole.chunk() > e.half.chunk() ? e.whole.chunk() : e.half.chunk();
     const Index padded[2] = {source_grid.padded, spread_grid ? spread_grid->padded : 0};
-    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0,
-                line_size = line_floats(e.whole);
+    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0;
     const struct {
       float** block;
       Index size;
@@ -213,9 +212,7 @@ struct Scratch {
                  {&chunk, chunk_size},
                  {&pooled[0], chunk_size},
                  {&pooled[1], chunk_size},
-                 {&line[0], line_size},
-                 {&line[1], line_size},
-                 {&spare, line_size},
+                 {&line, e.whole.width * e.pixel},
                  {&wide_x, wide},
                  {&wide_grad, wide},
                  {&image, wide},
@@ -232,8 +229,6 @@ struct Scratch {
     source = source_grid.inside(source);
     if (spread_grid) spread = spread_grid->inside(spread);
     if (!keep_here) local = nullptr;
-    clear_line<true>(e.whole, line[0]);
-    clear_line<false>(e.whole, line[1]);
     return true;
   }
 };

@@ -28,11 +28,11 @@ struct Forward {
     if (training) add_moments<L>(rows, pixels, e.pixel, e.first(unit, norm), e.second(unit, norm));
   }
   // Maxima or averages of a chunk of rows.
-  void pool(int kind, const float* from, Index y, Index rows, const Scratch& t, float* to) const {
+  void pool(int kind, const float* from, Index y, Index rows, float* to) const {
     if (kind == kMaxPool)
-      pool_rows<L, true>(e.whole, from, y, rows, t.line[0], to);
+      maximum_rows<L>(e.whole, from, y, rows, to);
     else
-      pool_rows<L, false>(e.whole, from, y, rows, t.line[1], to);
+      average_rows<L>(e.whole, from, y, rows, to);
   }
 
   void first_stages(const Scratch& t, Index unit, Index n) const {
@@ -53,7 +53,7 @@ struct Forward {
       for (int k = 0; training && k < e.s.count; ++k) {
         const int kind = e.s.candidates[k];
         if (kind != kMaxPool && kind != kAveragePool) continue;
-        pool(kind, from, y, rows, t, t.chunk);
+        pool(kind, from, y, rows, t.chunk);
         count(unit, e.plan.norm_of[k], t.chunk, rows * g.out_width);
       }
     });
@@ -95,7 +95,7 @@ struct Forward {
       else if (kind == kSkip)
         terms[m] = from + y * g.out_row();
       else
-        pool(kind, from, y, rows, t, own);
+        pool(kind, from, y, rows, own);
     }
     const auto run = add ? mix<L, true> : mix<L, false>;
     run(many, terms, e.mix_mean, t.scale, rows * g.out_width, e.pixel, to);

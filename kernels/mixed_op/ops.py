@@ -63,9 +63,9 @@ def _terms(
         xs,
         alphas,
         _by_edge(weights, edges, xs[0].shape[1]),
-        kept.split([edge.kept for edge in edges]) if kept.numel() else [kept] * len(edges),
-        mean.split(norms),
-        variance.split(norms),
+        torch.split(kept, [edge.kept for edge in edges]) if kept.numel() else [kept] * len(edges),
+        torch.split(mean, norms),
+        torch.split(variance, norms),
         strides,
         strict=True,
     )

@@ -480,7 +480,7 @@ def test_bad_arguments_of_the_raw_kernel_raise():
     with pytest.raises(ValueError, match="differ in size"):
         _cpu.mixed_forward([0] * 2, [0] * 2, [[]] * 2, 0, *[[0] * 2] * 3, **sizes, **two)
     with pytest.raises(ValueError, match="1 to 16 edges"):
-        _cpu.mixed_forward([], [], [], 0, [], [], [], **sizes, **dict.fromkeys(one, []))
+        _cpu.mixed_forward([], [], [], 0, [], [], [], **sizes, **{name: [] for name in one})
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -490,8 +490,8 @@ def test_the_module_is_its_plain_form(monkeypatch, mode, stride):
     torch.manual_seed(0)
     fused, plain = MixedEdge(6, stride=stride), MixedEdge(6, stride=stride)
     plain.load_state_dict(fused.state_dict())
-    x, alpha = torch.randn(3, 6, 8, 8), torch.rand(8)
-    for training, alpha in itertools.product((True, False), (alpha, dropped(alpha, 3))):
+    x, weights = torch.randn(3, 6, 8, 8), torch.rand(8)
+    for training, alpha in itertools.product((True, False), (weights, dropped(weights, 3))):
         fused.train(training)
         plain.train(training)
         a, b = fused(x, alpha), plain.plain(x, alpha)

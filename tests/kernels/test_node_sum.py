@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -33,8 +31,8 @@ class Node:
         self.xs = [torch.randn(2, channels, 5 * s, 6 * s, generator=draw) for s in strides]
         self.alphas = [torch.rand(len(names), generator=draw) + 0.1 for _ in strides]
         self.weights = [
-            [torch.randn(s, generator=draw) / math.sqrt(math.prod(s[1:])) for s in e.shapes(channels)]
-            for e in edges
+            [torch.randn(s, generator=draw) / s[1:].numel() ** 0.5 for s in map(torch.Size, shapes)]
+            for shapes in (edge.shapes(channels) for edge in edges)
         ]  # fmt: skip
         self.norms = [edge.norms for edge in edges]
         self.grad = torch.randn(2, channels, 5, 6, generator=draw)
