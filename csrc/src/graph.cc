@@ -40,6 +40,19 @@ Operation operation(const Space& space, const Label& label, const Conditions& wh
   return {hash, head->kind};
 }
 
+// The same, and at once where it stands in the table.
+Operation operation(const Space& space, const Slot& slot, const Label& label,
+                    const Conditions& when, const std::uint8_t* code, const std::uint8_t* active) {
+  if (!slot.plain) {
+    return operation(space, label, when, code, active);
+  }
+  if (slot.decision < 0) {
+    return space.operations[slot.begin];
+  }
+  const auto d = static_cast<std::size_t>(slot.decision);
+  return active[d] ? space.operations[slot.begin + code[d]] : Operation{0, Kind::zero};
+}
+
 // The nodes that exist.
 std::uint64_t existing_nodes(const Space& space, const std::uint8_t* code,
                              const std::uint8_t* active) {
@@ -60,7 +73,7 @@ void build_graph(const Space& space, const std::uint8_t* code, const std::uint8_
   graph.nodes = 0;
   for (std::size_t v = 0; v < space.nodes.size(); ++v) {
     const Node& node = space.nodes[v];
-    graph.ops[v] = operation(space, node.label, node.when, code, active);
+    graph.ops[v] = operation(space, space.node_slots[v], node.label, node.when, code, active);
     if (graph.ops[v].kind != Kind::zero) {
       graph.nodes |= bit(v);
     }
@@ -70,7 +83,7 @@ void build_graph(const Space& space, const std::uint8_t* code, const std::uint8_
   std::size_t found = 0;
   for (std::size_t e = 0; e < space.edges.size(); ++e) {
     const Edge& edge = space.edges[e];
-    const Operation op = operation(space, edge.label, edge.when, code, active);
+    const Operation op = operation(space, space.edge_slots[e], edge.label, edge.when, code, active);
     graph.edges[found] = {static_cast<std::uint32_t>(e), edge.src, edge.dst, op};
     const std::uint64_t ends = graph.nodes >> edge.src & graph.nodes >> edge.dst & 1;
     found += static_cast<std::size_t>(ends) & (op.kind != Kind::zero);

@@ -190,6 +190,26 @@ Status Reader::decision(const Tokens& t) {
   return {};
 }
 
+// Adds the operations of a node or edge to the table, where it has a slot.
+Slot Reader::slot_of(const Label& label, const Conditions& when) {
+  if (label.size() != 1 || !when.empty()) {
+    return {};
+  }
+  const Slot slot{true, label[0].decision, static_cast<std::uint32_t>(space_.operations.size())};
+  const auto add = [this](const Token& token) {
+    space_.operations.push_back(token.kind == Kind::zero ? Operation{0, Kind::zero}
+                                                         : Operation{token.hash, token.kind});
+  };
+  if (slot.decision < 0) {
+    add(label[0].constant);
+  } else {
+    for (const Token& option : space_.decisions[static_cast<std::size_t>(slot.decision)].options) {
+      add(option);
+    }
+  }
+  return slot;
+}
+
 // Fills in what is derived from the declarations.
 Status Reader::finish() {
   if (space_.decisions.empty()) {
@@ -230,6 +250,12 @@ Status Reader::finish() {
     if (!mentioned[i]) {
       space_.attributes.push_back(static_cast<std::uint32_t>(i));
     }
+  }
+  for (const Node& n : space_.nodes) {
+    space_.node_slots.push_back(slot_of(n.label, n.when));
+  }
+  for (const Edge& e : space_.edges) {
+    space_.edge_slots.push_back(slot_of(e.label, e.when));
   }
   for (std::size_t e = 0; e < space_.edges.size(); ++e) {
     space_.edges_by_dst.push_back(static_cast<std::uint32_t>(e));

@@ -65,6 +65,7 @@ class Reader {
   Status condition(const Tokens& t, std::size_t& i, Condition& out) const;
   Status find_decision(const Token& t, std::uint32_t& out) const;
   Status finish();
+  Slot slot_of(const Label& label, const Conditions& when);
 
   bool is_keyword(const Tokens& t, std::size_t i, std::string_view word) const {
     return i < t.size() && !t[i].quoted && t[i].text == word;

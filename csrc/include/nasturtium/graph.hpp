@@ -8,12 +8,6 @@
 
 namespace nasturtium {
 
-// A label as the keys see it: the operation's kind, and a hash of all its parts.
-struct Operation {
-  std::uint64_t hash = 0;
-  Kind kind = Kind::weighted;
-};
-
 struct LiveEdge {
   std::uint32_t number = 0;  // among the declared edges
   std::uint32_t src = 0, dst = 0;

@@ -44,6 +44,12 @@ struct Token {
   bool operator==(const Token& other) const { return quoted == other.quoted && text == other.text; }
 };
 
+// A label as the keys see it: the operation's kind, and a hash of all its parts.
+struct Operation {
+  std::uint64_t hash = 0;
+  Kind kind = Kind::weighted;
+};
+
 struct Decision {
   std::string name;
   std::vector<Token> options;
@@ -56,6 +62,14 @@ struct LabelPart {
   Token constant;
 };
 using Label = std::vector<LabelPart>;
+
+// Where the operation stands of a node or edge without conditions whose label is one constant or
+// one decision's option: the place of the first option.
+struct Slot {
+  bool plain = false;
+  std::int32_t decision = -1;
+  std::uint32_t begin = 0;
+};
 
 struct Node {
   std::string name;
@@ -97,6 +111,8 @@ struct Space {
   std::vector<Constraint> constraints;
   std::vector<std::uint32_t> edges_by_dst;  // a topological order of the edges
   std::vector<std::uint32_t> attributes;    // decisions that the graph does not mention
+  std::vector<Operation> operations;        // of the slots
+  std::vector<Slot> node_slots, edge_slots;
   std::uint64_t name_hash = 0;
   bool conditional = false;  // some decision has a condition
   // For each decision, packed for the inner loops: its number of options, whether it has
