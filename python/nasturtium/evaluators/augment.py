@@ -10,9 +10,9 @@ from nasturtium.evaluators.recipe import Recipe
 
 __all__ = ["affine", "augment", "cutout", "flip", "noise", "shift"]
 
-ROTATION = math.radians(10.0)
-ZOOM = 0.1
-SHEAR = 0.15
+ROTATION = math.radians(15.0)
+ZOOM = 0.15
+SHEAR = 0.225
 SHIFT_SHARE = 1 / 12
 
 
@@ -40,7 +40,7 @@ def _most_shift(size: int) -> int:
 
 
 def affine(x: Tensor, generator: Generator) -> Tensor:
-    """Each image rotated by up to 10 degrees, zoomed by 10 %, sheared by 0.15 and shifted.
+    """Each image rotated by up to 15 degrees, zoomed by 15 %, sheared by 0.225 and shifted.
 
     The shift is up to a twelfth of the side, at least one pixel. What comes in from outside
     repeats the border. `x` is `[batch, channels, height, width]`.
