@@ -66,8 +66,8 @@ def test_an_affine_map_keeps_constant_images_and_moves_a_blob_little():
     assert ((y - 7).abs() < 1.25).all()
     assert ((x - 7).abs() < 1.25).all()
     assert y.std() > 0.3
-    # Zooming by 10 % either way changes the area by at most about a fifth, bilinearly smoothed.
-    assert ((mass / 9 - 1).abs() < 0.3).all()
+    # Zooming by 15 % either way changes the area by less than two fifths, bilinearly smoothed.
+    assert ((mass / 9 - 1).abs() < 0.45).all()
 
 
 def test_cutout_clears_one_square():
