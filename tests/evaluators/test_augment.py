@@ -62,9 +62,9 @@ def test_an_affine_map_keeps_constant_images_and_moves_a_blob_little():
     mass = out.sum((1, 2, 3))
     y = (out.sum((1, 3)) * rows).sum(1) / mass
     x = (out.sum((1, 2)) * rows).sum(1) / mass
-    # A twelfth of 15 pixels is a shift of at most one; the center neither turns nor zooms.
-    assert ((y - 7).abs() < 1.25).all()
-    assert ((x - 7).abs() < 1.25).all()
+    # A twelfth of 15 pixels is a shift of at most one, before it is zoomed and sheared.
+    assert ((y - 7).abs() < 1.5).all()
+    assert ((x - 7).abs() < 1.5).all()
     assert y.std() > 0.3
     # Zooming by 15 % either way changes the area by less than two fifths, bilinearly smoothed.
     assert ((mass / 9 - 1).abs() < 0.45).all()
