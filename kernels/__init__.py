@@ -4,7 +4,7 @@
 ``accelerate(module)`` replaces all of a network's. ``MixedEdge`` is the edge of a DARTS search
 cell, and ``mixed_operation`` computes all its candidates at once. Its parts are for any candidates:
 ``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
-and sums branches, normalized. ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
+and sums branches, normalized. ``searched_cell`` is a whole cell of NAS-Bench-201. ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
 DARTS, PC-DARTS and NAS-Bench-201 that are made of them. ``NASTURTIUM_KERNELS=reference`` switches
 every kernel off. Importing this package does not import torch: the names below do, on first use.
 """
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .dispatch import Choice, KernelFallback, available
 
 if TYPE_CHECKING:
+    from .cell.ops import searched_cell
     from .depthwise.module import DepthwiseConv2d, accelerate
     from .depthwise.ops import depthwise_conv2d
     from .mix.ops import normalize_and_mix
@@ -43,6 +44,7 @@ __all__ = [
     "depthwise_conv2d",
     "mixed_operation",
     "normalize_and_mix",
+    "searched_cell",
     "separable_bank",
 ]
 
@@ -58,6 +60,7 @@ _HOME = {
     "SearchNetwork": ".supernets.darts",
     "mixed_operation": ".mixed_op.ops",
     "normalize_and_mix": ".mix.ops",
+    "searched_cell": ".cell.ops",
     "separable_bank": ".separable.ops",
 }
 
