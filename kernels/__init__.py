@@ -2,7 +2,8 @@
 
 ``DepthwiseConv2d`` replaces a depthwise ``torch.nn.Conv2d`` and keeps its ``state_dict``;
 ``accelerate(module)`` replaces all of a network's. ``MixedEdge`` is the edge of a DARTS search
-cell, and ``mixed_operation`` computes all its candidates at once. Its parts are for any candidates:
+cell, and ``mixed_operation`` computes all its candidates at once; ``node_sum`` does so for all
+edges into one node. Its parts are for any candidates:
 ``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
 and sums branches, normalized. ``searched_cell`` is a whole cell of NAS-Bench-201. ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
 DARTS, PC-DARTS and NAS-Bench-201 that are made of them. ``NASTURTIUM_KERNELS=reference`` switches
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from .depthwise.ops import depthwise_conv2d
     from .mix.ops import normalize_and_mix
     from .mixed_op.module import MixedEdge
-    from .mixed_op.ops import mixed_operation
+    from .mixed_op.ops import mixed_operation, node_sum
     from .separable.ops import separable_bank
     from .statistics import Running
     from .supernets.darts import SearchNetwork
@@ -43,6 +44,7 @@ __all__ = [
     "available",
     "depthwise_conv2d",
     "mixed_operation",
+    "node_sum",
     "normalize_and_mix",
     "searched_cell",
     "separable_bank",
@@ -59,6 +61,7 @@ _HOME = {
     "CellSearchNetwork": ".supernets.nb201",
     "SearchNetwork": ".supernets.darts",
     "mixed_operation": ".mixed_op.ops",
+    "node_sum": ".mixed_op.ops",
     "normalize_and_mix": ".mix.ops",
     "searched_cell": ".cell.ops",
     "separable_bank": ".separable.ops",

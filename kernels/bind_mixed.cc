@@ -14,11 +14,11 @@ int weights_of(int candidate, int stride) {
 
 MixedShape checked(std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdiff_t height,
                    std::ptrdiff_t width, int stride, const std::vector<int>& candidates,
-                   std::size_t weights, bool training, double epsilon) {
+                   std::size_t weights, bool training, double epsilon, bool each) {
   if (batch < 1 || channels < 1 || height < 1 || width < 1)
     throw py::value_error("sizes must be positive");
   if (stride != 1 && stride != 2) throw py::value_error("stride must be 1 or 2");
-  MixedShape shape{batch, channels, height, width, stride, 0, {}, training, epsilon};
+  MixedShape shape{batch, channels, height, width, stride, 0, {}, training, epsilon, each};
   std::size_t wanted = 0;
   bool seen[kCandidates] = {};
   for (const int candidate : candidates) {
@@ -32,20 +32,39 @@ MixedShape checked(std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdiff_t
   return shape;
 }
 
-void mixed_forward(std::uintptr_t x, std::uintptr_t alpha, const Addresses& weights,
-                   std::uintptr_t out, std::uintptr_t kept, std::uintptr_t mean,
-                   std::uintptr_t variance, std::ptrdiff_t batch, std::ptrdiff_t channels,
-                   std::ptrdiff_t height, std::ptrdiff_t width, int stride,
-                   const std::vector<int>& candidates, bool training, double epsilon, int threads,
-                   const std::string& isa) {
-  const MixedShape shape = checked(batch, channels, height, width, stride, candidates,
-                                   weights.size(), training, epsilon);
+// The sum of several edges: one entry of each list for an edge, and one batch and number of
+// channels for all.
+void mixed_forward(const Addresses& x, const Addresses& alpha,
+                   const std::vector<Addresses>& weights, std::uintptr_t out, const Addresses& kept,
+                   const Addresses& mean, const Addresses& variance, std::ptrdiff_t batch,
+                   std::ptrdiff_t channels, const std::vector<std::ptrdiff_t>& height,
+                   const std::vector<std::ptrdiff_t>& width, const std::vector<int>& stride,
+                   const std::vector<std::vector<int>>& candidates, bool training, double epsilon,
+                   const std::vector<bool>& each, int threads, const std::string& isa) {
+  const std::size_t count = x.size();
+  if (count < 1 || count > kMostEdges) throw py::value_error("need 1 to 16 edges");
+  for (const std::size_t size :
+       {alpha.size(), weights.size(), kept.size(), mean.size(), variance.size(), height.size(),
+        width.size(), stride.size(), candidates.size(), each.size()})
+    if (size != count) throw py::value_error("need one entry for each edge");
+  std::vector<MixedEdge> edges;
+  std::vector<std::vector<const float*>> own;
+  for (const Addresses& some : weights) own.push_back(pointers<const float>(some));
+  for (std::size_t i = 0; i < count; ++i) {
+    const MixedShape shape = checked(batch, channels, height[i], width[i], stride[i], candidates[i],
+                                     own[i].size(), training, epsilon, each[i]);
+    edges.push_back({shape, pointer<const float>(x[i]), pointer<const float>(alpha[i]),
+                     own[i].data(), pointer<float>(kept[i]), pointer<float>(mean[i]),
+                     pointer<float>(variance[i])});
+    const auto size = [&](std::size_t e, const std::vector<std::ptrdiff_t>& sides) {
+      return (sides[e] - 1) / stride[e] + 1;
+    };
+    if (size(i, height) != size(0, height) || size(i, width) != size(0, width))
+      throw py::value_error("the edges' outputs differ in size");
+  }
   const MixedTable& table = *find(isa).mixed;
-  const std::vector<const float*> own = pointers<const float>(weights);
   py::gil_scoped_release release;
-  if (!table.forward(shape, pointer<const float>(x), pointer<const float>(alpha), own.data(),
-                     pointer<float>(out), pointer<float>(kept), pointer<float>(mean),
-                     pointer<float>(variance), threads))
+  if (!table.forward(edges.data(), static_cast<int>(count), pointer<float>(out), threads))
     throw std::bad_alloc();
 }
 
@@ -54,10 +73,10 @@ void mixed_backward(std::uintptr_t grad, std::uintptr_t x, std::uintptr_t alpha,
                     std::uintptr_t variance, std::uintptr_t grad_x, std::uintptr_t grad_alpha,
                     const Addresses& grad_weights, std::ptrdiff_t batch, std::ptrdiff_t channels,
                     std::ptrdiff_t height, std::ptrdiff_t width, int stride,
-                    const std::vector<int>& candidates, bool training, double epsilon, int threads,
-                    const std::string& isa) {
+                    const std::vector<int>& candidates, bool training, double epsilon, bool each,
+                    int threads, const std::string& isa) {
   const MixedShape shape = checked(batch, channels, height, width, stride, candidates,
-                                   weights.size(), training, epsilon);
+                                   weights.size(), training, epsilon, each);
   if (!grad_weights.empty() && grad_weights.size() != weights.size())
     throw py::value_error("all weights' gradients are computed, or none");
   const MixedTable& table = *find(isa).mixed;
@@ -182,13 +201,13 @@ void define_mixed(py::module_& module) {
              py::arg("out"), py::arg("kept"), py::arg("mean"), py::arg("variance"), py::kw_only(),
              py::arg("batch"), py::arg("channels"), py::arg("height"), py::arg("width"),
              py::arg("stride"), py::arg("candidates"), py::arg("training"), py::arg("epsilon"),
-             py::arg("threads") = 1, py::arg("isa") = "");
+             py::arg("each"), py::arg("threads") = 1, py::arg("isa") = "");
   module.def("mixed_backward", &mixed_backward, py::arg("grad"), py::arg("x"), py::arg("alpha"),
              py::arg("weights"), py::arg("kept"), py::arg("mean"), py::arg("variance"),
              py::arg("grad_x"), py::arg("grad_alpha"), py::arg("grad_weights"), py::kw_only(),
              py::arg("batch"), py::arg("channels"), py::arg("height"), py::arg("width"),
              py::arg("stride"), py::arg("candidates"), py::arg("training"), py::arg("epsilon"),
-             py::arg("threads") = 1, py::arg("isa") = "");
+             py::arg("each") = false, py::arg("threads") = 1, py::arg("isa") = "");
   module.def("mix_forward", &mix_forward, py::arg("branches"), py::arg("alpha"), py::arg("out"),
              py::arg("mean"), py::arg("variance"), py::kw_only(), py::arg("pixels"),
              py::arg("channels"), py::arg("normalized"), py::arg("training"), py::arg("epsilon"),

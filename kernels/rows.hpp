@@ -86,8 +86,9 @@ void add_moments(const float* z, Index count, Index pixel, double* first, double
   }
 }
 
-// out = sum over k of scale[k] (z[k] - mean[k]); mean and scale are [many][pixel].
-template <int L>
+// out = sum over k of scale[k] (z[k] - mean[k]), with Add on top of what it holds; mean and scale
+// are [many][pixel].
+template <int L, bool Add = false>
 void mix(int many, const float* const* z, const float* mean, const float* scale, Index count,
          Index pixel, float* out) {
   using S = Simd<L>;
@@ -97,6 +98,8 @@ void mix(int many, const float* const* z, const float* mean, const float* scale,
   for (; at + step <= size; at += step)
     for (Index q = 0; q < pixel; q += L) {
       vec sum[4] = {};
+      if constexpr (Add)
+        for (int u = 0; u < 4; ++u) sum[u] = S::load(out + at + q + u * pixel);
       for (int k = 0; k < many; ++k) {
         const vec m = S::load(mean + k * pixel + q), s = S::load(scale + k * pixel + q);
         const float* from = z[k] + at + q;
@@ -107,6 +110,7 @@ void mix(int many, const float* const* z, const float* mean, const float* scale,
   for (; at < size; at += pixel)
     for (Index q = 0; q < pixel; q += L) {
       vec sum{};
+      if constexpr (Add) sum = S::load(out + at + q);
       for (int k = 0; k < many; ++k)
         sum += S::load(scale + k * pixel + q) *
                (S::load(z[k] + at + q) - S::load(mean + k * pixel + q));
@@ -114,9 +118,10 @@ void mix(int many, const float* const* z, const float* mean, const float* scale,
     }
 }
 
-// The gradient of one normalized branch is out = scale (g - center) + slope (z - mean).
+// The gradient of a normalized branch is out = scale (g - center) + shift + slope (z - mean). Where
+// all of a batch has one scale there is no shift.
 struct Slope {
-  const float *scale, *center, *slope, *mean;
+  const float *scale, *center, *shift, *slope, *mean;
 };
 
 template <int L>
@@ -127,9 +132,11 @@ void branch_gradient(const Slope& by, const float* g, const float* z, Index coun
   for (Index q = 0; q < pixel; q += L) {
     const vec scale = S::load(by.scale + q), center = S::load(by.center + q);
     const vec slope = S::load(by.slope + q), mean = S::load(by.mean + q);
+    const vec shift = S::load(by.shift + q);
     Index at = q;
     for (Index i = 0; i < count; ++i, at += pixel)
-      S::store(out + at, scale * (S::load(g + at) - center) + slope * (S::load(z + at) - mean));
+      S::store(out + at,
+               scale * (S::load(g + at) - center) + shift + slope * (S::load(z + at) - mean));
   }
 }
 
@@ -143,11 +150,11 @@ void scaled(const float* scale, const float* g, Index count, Index pixel, float*
   }
 }
 
-// Zero where v is not positive; NaN stays NaN.
+// Zero where v is negative; NaN stays NaN. One instruction, as it is written.
 template <int L>
 inline typename Simd<L>::vec positive(typename Simd<L>::vec v) {
   const typename Simd<L>::vec zero{};
-  return v <= zero ? zero : v;
+  return zero > v ? zero : v;
 }
 
 // v where `sign` is positive or NaN.

@@ -55,11 +55,14 @@ void same_rows(std::uint64_t a, std::uint64_t b);
 // Raises where `out`, of as many bytes as `in`, overlaps it.
 void apart(const void* in, const void* out, std::uint64_t bytes);
 
-// Runs a function without Python in it, without the GIL, and raises what it reports.
+// Runs a function without Python in it, without the GIL, and raises what it reports. What is
+// `brief` is over before another thread would have taken the GIL.
 template <typename F>
-void run(F work) {
+void run(F work, bool brief = false) {
   Status status;
-  {
+  if (brief) {
+    status = work();
+  } else {
     py::gil_scoped_release release;
     status = work();
   }

@@ -37,7 +37,8 @@ class Program : public Compiled {
               unsigned threads) const {
     const std::uint64_t n = rows(out, width(), "out");
     std::uint8_t* to = out.mutable_data();
-    run([&] { return nasturtium::sample(space_, draws(seed, stream, start, threads), n, to); });
+    run([&] { return nasturtium::sample(space_, draws(seed, stream, start, threads), n, to); },
+        brief(n));
   }
 
   // With rates, each active decision of a row changes with the row's.
@@ -52,10 +53,12 @@ class Program : public Compiled {
     std::uint8_t* to = out.mutable_data();
     apart(from, to, n * width());
     const Draws how = draws(seed, stream, start, threads);
-    run([&] {
-      return by == nullptr ? nasturtium::mutate(space_, how, n, from, to)
-                           : nasturtium::mutate_at_rate(space_, how, n, from, by, to);
-    });
+    run(
+        [&] {
+          return by == nullptr ? nasturtium::mutate(space_, how, n, from, to)
+                               : nasturtium::mutate_at_rate(space_, how, n, from, by, to);
+        },
+        brief(n));
   }
 
   void crossover(const Codes& a, const Codes& b, Codes out, const std::string& kind,
@@ -151,7 +154,7 @@ class Program : public Compiled {
     same_rows(n, rows(out, 2, "out"));
     const std::uint8_t* from = codes.data();
     std::uint64_t* to = out.mutable_data();
-    run([&] { return nasturtium::keys(space_, convention, n, from, to, threads); });
+    run([&] { return nasturtium::keys(space_, convention, n, from, to, threads); }, brief(n));
   }
 
   // The key of one code as text.
@@ -162,7 +165,7 @@ class Program : public Compiled {
     }
     const std::uint8_t* from = one(code);
     std::uint64_t words[2];
-    run([&] { return nasturtium::keys(space_, convention, 1, from, words, 1); });
+    run([&] { return nasturtium::keys(space_, convention, 1, from, words, 1); }, brief(1));
     char text[32];
     for (std::size_t i = 0; i < sizeof text; ++i) {
       text[i] = "0123456789abcdef"[words[i / 16] >> (60 - 4 * (i % 16)) & 15];
@@ -188,6 +191,9 @@ class Program : public Compiled {
   }
 
  private:
+  // Whether work on so many rows is over soon, also where the canonical form takes a search.
+  bool brief(std::uint64_t n) const { return n <= 4 && width() <= 64 && space_.nodes.size() <= 16; }
+
   const std::uint8_t* one(const Codes& code) const {
     if (code.ndim() != 1 || code.shape(0) != static_cast<py::ssize_t>(width())) {
       raise("a code must have one axis of length " + std::to_string(width()));

@@ -31,6 +31,7 @@ struct Mixer {
   const MixShape& s;
   Index block, width, blocks, run, units, step;    // width: floats of a block; step: blocks a chunk
   float *mean, *inverse, *scale, *center, *slope;  // [count][width]
+  float* no_shift;                                 // [width]
   double* sums;                                    // [units][count + 1][2][width]
   Arena arena;
 
@@ -47,6 +48,7 @@ struct Mixer {
   Index sums_size() const { return units * (s.count + 1) * 2 * width; }
   bool prepare() {
     for (int i = 0; i < 5; ++i) arena.reserve<float>(s.count * width);
+    arena.reserve<float>(width);
     arena.reserve<double>(sums_size());
     if (!arena.allocate()) return false;
     mean = arena.take<float>(s.count * width);
@@ -54,9 +56,11 @@ struct Mixer {
     scale = arena.take<float>(s.count * width);
     center = arena.take<float>(s.count * width);
     slope = arena.take<float>(s.count * width);
+    no_shift = arena.take<float>(width);
     sums = arena.take<double>(sums_size());
     std::memset(sums, 0, static_cast<std::size_t>(sums_size()) * sizeof(double));
     for (Index i = 0; i < s.count * width; ++i) mean[i] = inverse[i] = center[i] = slope[i] = 0;
+    for (Index i = 0; i < width; ++i) no_shift[i] = 0;
     return true;
   }
 
@@ -173,8 +177,9 @@ bool write_gradients(const Mixer& m, const float* grad, const float* const* bran
           const Index own = k * m.width;
           if (!to[k]) continue;
           if (s.normalized[k] && s.training)
-            branch_gradient<kLanes>({m.scale + own, m.center + own, m.slope + own, m.mean + own},
-                                    grad + at, branches[k] + at, blocks, m.width, to[k] + at);
+            branch_gradient<kLanes>(
+                {m.scale + own, m.center + own, m.no_shift, m.slope + own, m.mean + own}, grad + at,
+                branches[k] + at, blocks, m.width, to[k] + at);
           else
             scaled<kLanes>(m.scale + own, grad + at, blocks, m.width, to[k] + at);
         }

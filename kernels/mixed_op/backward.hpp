@@ -9,12 +9,15 @@ namespace {
 template <int L>
 struct Backward {
   Forward<L> f;  // for what it recomputes
-  const float *alpha, *grad;
+  const float* grad;
   float* grad_x;
   float* inner = nullptr;  // gradients of normalized first halves, [seconds][N] images
-  float *scale = nullptr, *center = nullptr, *slope = nullptr;  // [norms][pixel]
-  double* products = nullptr;  // [units][terms + 1][pixel]: gradient times centered term; gradient
-  float* shares = nullptr;     // [units][share] gradients of weights, if they are wanted
+  // [norms][pixel]: means of the gradient and of alpha times it, and the factor of what was kept.
+  float *center = nullptr, *weighted = nullptr, *slope = nullptr;
+  // [units][terms][3][pixel]: sums of alpha times gradient times centered term, of alpha times
+  // gradient, and of the gradient; and [batch][terms]: the gradients of alpha.
+  double *products = nullptr, *of_alpha = nullptr;
+  float* shares = nullptr;  // [units][share] gradients of weights, if they are wanted
   Index share = 0, offset[kMostStages] = {}, inner_of[kMostStages] = {};
   int seconds = 0;
   Arena arena = {};
@@ -29,17 +32,19 @@ struct Backward {
     }
     const Index inner_size = seconds * e.s.batch * e.whole.out_size();
     const Index shares_size = weights ? e.units.count * share : 0;
-    const Index products_size = e.units.count * (f.many + 1) * e.pixel;
+    const Index products_size = e.units.count * f.many * 3 * e.pixel;
     for (int i = 0; i < 3; ++i) arena.reserve<float>(e.plan.norms * e.pixel);
     arena.reserve<double>(products_size);
+    arena.reserve<double>(e.s.batch * f.many);
     arena.reserve<float>(inner_size);
     arena.reserve<float>(shares_size);
     if (!arena.allocate()) return false;
-    scale = arena.take<float>(e.plan.norms * e.pixel);
     center = arena.take<float>(e.plan.norms * e.pixel);
+    weighted = arena.take<float>(e.plan.norms * e.pixel);
     slope = arena.take<float>(e.plan.norms * e.pixel);
     products = arena.take<double>(products_size);
     std::memset(products, 0, static_cast<std::size_t>(products_size) * sizeof(double));
+    of_alpha = arena.take<double>(e.s.batch * f.many);
     inner = arena.take<float>(inner_size);
     shares = arena.take<float>(shares_size);
     std::memset(shares, 0, static_cast<std::size_t>(shares_size) * sizeof(float));
@@ -62,7 +67,7 @@ struct Backward {
     const Edge& e = f.e;
     const Grid& g = e.whole;
     const float *from = f.image(t, n), *own = gradient(t, n);
-    double* to = products + unit * (f.many + 1) * e.pixel;
+    for (Index i = 0; i < (f.many + 1) * e.pixel; ++i) t.sums[i] = 0;
     g.for_chunks([&](Index y, Index rows) {
       const Index at = y * g.out_row(), count = rows * g.out_width;
       for (int m = 0; m < f.many; ++m) {
@@ -73,83 +78,117 @@ struct Backward {
         else if (kind == kSkip)
           term = from + at;
         else
-          f.pool(kind, from, y, rows, t, t.chunk);
-        add_product<L>(own + at, term, e.mix_mean + m * e.pixel, count, e.pixel, to + m * e.pixel);
+          f.pool(kind, from, y, rows, t.chunk);
+        add_product<L>(own + at, term, e.mix_mean + m * e.pixel, count, e.pixel,
+                       t.sums + m * e.pixel);
       }
-      add_sum<L>(own + at, count, e.pixel, to + f.many * e.pixel);
+      add_sum<L>(own + at, count, e.pixel, t.sums + f.many * e.pixel);
     });
+    const double* of_grad = t.sums + f.many * e.pixel;
+    for (int m = 0; m < f.many; ++m) {
+      const double weight = static_cast<double>(e.weights_of(f.alpha, n)[f.candidate[m]]);
+      const double* found = t.sums + m * e.pixel;
+      double *to = products + (unit * f.many + m) * 3 * e.pixel, sum = 0;
+      for (Index c = 0; c < e.pixel; ++c) {
+        sum += found[c] * static_cast<double>(e.mix_inverse[m * e.pixel + c]);
+        to[c] += weight * found[c];
+        to[e.pixel + c] += weight * of_grad[c];
+        to[2 * e.pixel + c] += of_grad[c];
+      }
+      of_alpha[n * f.many + m] = sum;
+    }
   }
 
-  double product(int term, Index channel) const {
+  double product(int term, Index which, Index channel) const {
     double sum = 0;
     for (Index unit = 0; unit < f.e.units.count; ++unit)
-      sum += products[(unit * (f.many + 1) + term) * f.e.pixel + channel];
+      sum += products[((unit * f.many + term) * 3 + which) * f.e.pixel + channel];
     return sum;
   }
-  // The gradient of z where that of its normalized value times `factor` has these sums.
-  void set_slope(int norm, Index c, double factor, double sum, double product_sum) const {
+  // Where a gradient times centered value has this sum.
+  void set_slope(int norm, Index c, double product_sum) const {
     const Index at = norm * f.e.pixel + c;
-    const double r = static_cast<double>(f.e.inverse[at]), count = f.e.elements();
-    scale[at] = static_cast<float>(factor * r);
-    center[at] = f.training ? static_cast<float>(sum / count) : 0;
-    slope[at] = f.training ? static_cast<float>(-factor * r * r * r * product_sum / count) : 0;
+    const double r = static_cast<double>(f.e.inverse[at]);
+    slope[at] = static_cast<float>(-r * r * r * product_sum / f.e.elements());
   }
 
   void settle_outer(float* grad_alpha) const {
     const Edge& e = f.e;
-    if (grad_alpha)
-      for (int k = 0; k < e.s.count; ++k) grad_alpha[k] = 0;
+    const double count = e.elements();
     for (int m = 0; m < f.many; ++m) {
-      const int k = f.candidate[m], norm = e.plan.norm_of[k];
-      double of_alpha = 0;
-      for (Index c = 0; c < e.pixel; ++c) {
-        const double found = product(m, c);
-        of_alpha += norm < 0 ? found : found * static_cast<double>(e.inverse[norm * e.pixel + c]);
-        if (norm >= 0) set_slope(norm, c, static_cast<double>(alpha[k]), product(f.many, c), found);
+      const int norm = e.plan.norm_of[f.candidate[m]];
+      for (Index c = 0; norm >= 0 && f.training && c < e.pixel; ++c) {
+        set_slope(norm, c, product(m, 0, c));
+        weighted[norm * e.pixel + c] = static_cast<float>(product(m, 1, c) / count);
+        center[norm * e.pixel + c] = static_cast<float>(product(m, 2, c) / count);
       }
-      if (grad_alpha) grad_alpha[k] = static_cast<float>(of_alpha);
+    }
+    if (!grad_alpha) return;
+    for (Index i = 0; i < (e.s.each ? e.s.batch : 1) * e.s.count; ++i) grad_alpha[i] = 0;
+    for (int m = 0; m < f.many; ++m) {
+      double sum = 0;
+      for (Index n = 0; n < e.s.batch; ++n) {
+        const double found = of_alpha[n * f.many + m];
+        if (e.s.each) grad_alpha[n * e.s.count + f.candidate[m]] = static_cast<float>(found);
+        sum += found;
+      }
+      if (!e.s.each) grad_alpha[f.candidate[m]] = static_cast<float>(sum);
     }
   }
   void settle_inner() const {
     const Edge& e = f.e;
     for (int i = 0; i < e.plan.stages; ++i)
-      if (e.plan.stage[i].second)
-        for (Index c = 0; c < e.pixel; ++c) {
-          const int norm = e.plan.stage[i].norm - 1;
-          set_slope(norm, c, 1, e.total(norm, 0, c), e.total(norm, 1, c));
-        }
+      for (Index c = 0; e.plan.stage[i].second && f.training && c < e.pixel; ++c) {
+        const int norm = e.plan.stage[i].norm - 1;
+        set_slope(norm, c, e.total(norm, 1, c));
+        center[norm * e.pixel + c] = static_cast<float>(e.total(norm, 0, c) / e.elements());
+      }
   }
 
-  void branch(int norm, const float* g, const float* z, Index pixels, float* to) const {
-    const Index at = norm * f.e.pixel;
+  // The gradient of z where that of its normalized value is `weight` times g.
+  void branch(const Scratch& t, int norm, float weight, bool outer, const float* g, const float* z,
+              Index pixels, float* to) const {
+    const Edge& e = f.e;
+    const Index at = norm * e.pixel;
+    for (Index c = 0; c < e.pixel; ++c) {
+      const float r = e.inverse[at + c];
+      t.scale[c] = weight * r;
+      t.shift[c] = outer && e.s.each ? r * (weight * center[at + c] - weighted[at + c]) : 0;
+    }
     if (f.training)
-      branch_gradient<L>({scale + at, center + at, slope + at, f.e.mean + at}, g, z, pixels,
-                         f.e.pixel, to);
+      branch_gradient<L>({t.scale, center + at, t.shift, slope + at, e.mean + at}, g, z, pixels,
+                         e.pixel, to);
     else
-      scaled<L>(scale + at, g, pixels, f.e.pixel, to);
+      scaled<L>(t.scale, g, pixels, e.pixel, to);
+  }
+  void branch_of(const Scratch& t, int stage, Index n, const float* g, const float* z, Index pixels,
+                 float* to) const {
+    const Stage& own = f.e.plan.stage[stage];
+    const float weight = own.last ? f.e.weights_of(f.alpha, n)[own.alpha] : 1;
+    branch(t, own.norm, weight, own.last, g, z, pixels, to);
   }
 
   // Weights of a stage and, spread out, the gradient of its depthwise half's output.
-  void stage(const Scratch& t, const Grid& g, int i, Index unit, const float* from, const float* z,
-             const float* padded) const {
+  void stage(const Scratch& t, const Grid& g, int i, Index unit, Index n, const float* from,
+             const float* z, const float* padded) const {
     const FilterSums own = shares ? sums(unit, i) : FilterSums{};
     pointwise_backward<L>(
         g, f.e.filter[i], padded, shares ? &own : nullptr,
         [&](Index y, Index rows, float* to) {
           const Index at = y * g.out_row();
-          branch(f.e.plan.stage[i].norm, from + at, z + at, rows * g.out_width, to);
+          branch_of(t, i, n, from + at, z + at, rows * g.out_width, to);
         },
         t.middle, t.chunk, t.spread);
     if (shares) taps_backward<L>(g, f.e.filter[i], padded, t.spread, own);
   }
 
   // All of the skipped input of stride 2; `image` is null where nobody asks for x.
-  void halve(const Scratch& t, int i, Index unit, const float* from, const float* z,
+  void halve(const Scratch& t, int i, Index unit, Index n, const float* from, const float* z,
              float* image) const {
     const Grid& g = f.e.whole;
     g.for_chunks([&](Index y, Index rows) {
       const Index at = y * g.out_row();
-      branch(f.e.plan.stage[i].norm, from + at, z + at, rows * g.out_width, t.chunk);
+      branch_of(t, i, n, from + at, z + at, rows * g.out_width, t.chunk);
       halve_backward<L>(g, f.e.halve, t.source, y, rows, t.chunk, t.middle,
                         shares ? sums(unit, i).point : nullptr, image);
     });
@@ -164,7 +203,7 @@ struct Backward {
       const int norm = e.plan.stage[i].norm - 1;
       const float *before = f.z(t, i - 1, n), *about = e.mean + norm * e.pixel;
       fill_normalized<L>(g, before, about, e.inverse + norm * e.pixel, t.source);
-      stage(t, g, i, unit, own, f.z(t, i, n), t.source);
+      stage(t, g, i, unit, n, own, f.z(t, i, n), t.source);
       float* to = inner_image(i, n);
       g.for_chunks([&](Index y, Index rows) {
         const Index at = y * g.out_row(), count = rows * g.out_width;
@@ -190,40 +229,42 @@ struct Backward {
       if (!any) fill_positive<L>(g, from, t.source);
       any = true;
       if (!e.filter[i].kernel) {
-        halve(t, i, unit, own, f.z(t, i, n), to);
+        halve(t, i, unit, n, own, f.z(t, i, n), to);
         continue;
       }
-      stage(t, g, i, unit, e.plan.stage[i].last ? own : inner_image(i + 1, n), f.z(t, i, n),
+      stage(t, g, i, unit, n, e.plan.stage[i].last ? own : inner_image(i + 1, n), f.z(t, i, n),
             t.source);
       if (grad_x) data_backward<L, true>(g, e.filter[i], t.spread, 0, g.height, to);
     }
     if (!grad_x) return;
     if (any) mask_row<L>(from, g.in_size(), to);
-    others(t, from, own, to);
+    others(t, n, from, own, to);
     const Index pixels = g.height * g.width;
     if (wide) narrow(to, pixels, e.s.channels, e.pixel, grad_x + n * pixels * e.s.channels);
   }
 
   // What the skipped input and the pools add to the gradient of x.
-  void others(const Scratch& t, const float* from, const float* own, float* to) const {
+  void others(const Scratch& t, Index n, const float* from, const float* own, float* to) const {
     const Edge& e = f.e;
+    const float* weights = e.weights_of(f.alpha, n);
     const Grid& g = e.whole;
     for (int k = 0; k < e.s.count; ++k) {
       const int kind = e.s.candidates[k];
       if (kind == kSkip && g.stride == 1)
         for (Index at = 0; at < g.in_size(); at += L)
-          Simd<L>::store(to + at, Simd<L>::load(to + at) + alpha[k] * Simd<L>::load(own + at));
+          Simd<L>::store(to + at, Simd<L>::load(to + at) + weights[k] * Simd<L>::load(own + at));
       if (kind != kMaxPool && kind != kAveragePool) continue;
       g.for_chunks([&](Index y, Index rows) {
         float* pooled = t.pooled[0];
-        f.pool(kind, from, y, rows, t, pooled);
-        branch(e.plan.norm_of[k], own + y * g.out_row(), pooled, rows * g.out_width, t.chunk);
+        f.pool(kind, from, y, rows, pooled);
+        branch(t, e.plan.norm_of[k], weights[k], true, own + y * g.out_row(), pooled,
+               rows * g.out_width, t.chunk);
         for (Index r = 0; r < rows; ++r) {
           const Index at = r * g.out_row();
           if (kind == kMaxPool)
             max_backward<L>(g, from, y + r, pooled + at, t.chunk + at, to);
           else
-            average_backward<L>(g, y + r, t.chunk + at, t.spare, to);
+            average_backward<L>(g, y + r, t.chunk + at, t.line, to);
         }
       });
     }
@@ -270,23 +311,23 @@ bool mixed_backward(const MixedShape& s, const float* grad, const float* x, cons
   if (!e.prepare(weights)) return false;
   e.read_norms(mean, variance);
   // Nothing is written to what was kept.
-  Backward<L> b{{e, x, const_cast<float*>(kept), nullptr, s.training, 0, {}}, alpha, grad, grad_x};
-  b.f.many = e.mixture(alpha, b.f.candidate);
+  Backward<L> b{{e, x, alpha, const_cast<float*>(kept), s.training, 0, {}}, grad, grad_x};
+  b.f.many = e.mixture(b.f.candidate);
   if (!b.prepare(grad_weights)) return false;
   // Slopes need the sums of a batch; with given statistics only alpha does.
   if ((s.training || grad_alpha) &&
-      !for_images(e, threads, e.half, nullptr, false,
+      !for_images(e, threads, e.half, nullptr,
                   [&](Scratch& t, Index unit, Index n) { b.reduce(t, unit, n); }))
     return false;
   b.settle_outer(grad_alpha);
   if (!grad_x && !grad_weights) return true;
   if (b.seconds) {
-    if (!for_images(e, threads, e.half, &e.half, false,
+    if (!for_images(e, threads, e.half, &e.half,
                     [&](Scratch& t, Index unit, Index n) { b.second_stages(t, unit, n); }))
       return false;
     b.settle_inner();
   }
-  if (!for_images(e, threads, e.whole, &e.whole, false,
+  if (!for_images(e, threads, e.whole, &e.whole,
                   [&](Scratch& t, Index unit, Index n) { b.first_stages(t, unit, n); }))
     return false;
   return !grad_weights || b.weights(grad_weights, threads);

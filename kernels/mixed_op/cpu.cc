@@ -20,11 +20,10 @@ inline bool full_width(const MixedShape& s) {
 
 namespace nasturtium::kernels::NASTURTIUM_ISA {
 
-static bool forward(const MixedShape& s, const float* x, const float* alpha,
-                    const float* const* weights, float* out, float* kept, float* mean,
-                    float* variance, int threads) {
-  const auto run = full_width(s) ? mixed_forward<kMostLanes> : mixed_forward<kFewLanes>;
-  return run(s, x, alpha, weights, out, kept, mean, variance, threads);
+static bool forward(const MixedEdge* edges, int count, float* out, int threads) {
+  const auto run =
+      full_width(edges[0].shape) ? mixed_forward<kMostLanes> : mixed_forward<kFewLanes>;
+  return run(edges, count, out, threads);
 }
 
 static bool backward(const MixedShape& s, const float* grad, const float* x, const float* alpha,

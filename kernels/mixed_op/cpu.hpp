@@ -25,18 +25,27 @@ struct MixedShape {
   int candidates[kCandidates];
   bool training;  // statistics of the batch, or else those that are given
   double epsilon;
+  bool each;  // alpha is [batch][count], or else [count]
 };
 
-// Normalizations are numbered by candidate: one for a pool, one for a dilated convolution, two for
-// a separable one. mean and variance (biased) are [normalizations][channels]. Weights go by
-// convolution: depthwise [C][k * k], then pointwise [output][input]. `kept` holds one image batch
-// [N][H][W][C rounded up to 8] for each pair of weights.
+constexpr int kMostEdges = 16;
+
+// One of the edges whose outputs are summed. Normalizations are numbered by candidate: one for a
+// pool, one for a dilated convolution, two for a separable one. mean and variance (biased) are
+// [normalizations][channels]. Weights go by convolution: depthwise [C][k * k], then pointwise
+// [output][input]. `kept` holds one image batch [N][H][W][C rounded up to 8] for each pair of
+// weights, or is null: nothing is kept then. mean and variance are written in training, else read.
+struct MixedEdge {
+  MixedShape shape;
+  const float *x, *alpha;
+  const float* const* weights;
+  float *kept, *mean, *variance;
+};
+
 struct MixedTable {
-  // kept may be null: nothing is kept then. mean and variance are written in training, else read.
-  // False when memory ran out; nothing else can fail.
-  bool (*forward)(const MixedShape&, const float* x, const float* alpha,
-                  const float* const* weights, float* out, float* kept, float* mean,
-                  float* variance, int threads);
+  // The edges' shapes differ in stride and in the input's size alone. False when memory ran out;
+  // nothing else can fail.
+  bool (*forward)(const MixedEdge* edges, int count, float* out, int threads);
   // grad_x, grad_alpha or grad_weights may be null: they are then not computed.
   bool (*backward)(const MixedShape&, const float* grad, const float* x, const float* alpha,
                    const float* const* weights, const float* kept, const float* mean,

@@ -88,9 +88,9 @@ struct Edge {
   Units units;
   Filter filter[kMostStages];
   HalveFilter halve;
-  float *mean, *inverse;        // [norms][pixel]
-  float *mix_mean, *mix_scale;  // [candidates][pixel]
-  double* sums;                 // [units][norms][2][pixel]
+  float *mean, *inverse;          // [norms][pixel]
+  float *mix_mean, *mix_inverse;  // [candidates][pixel]
+  double* sums;                   // [units][norms][2][pixel]
   Index pixel;
   Arena arena;
 
@@ -125,7 +125,7 @@ struct Edge {
     mean = arena.take<float>(kMostNorms * pixel);
     inverse = arena.take<float>(kMostNorms * pixel);
     mix_mean = arena.take<float>(kCandidates * pixel);
-    mix_scale = arena.take<float>(kCandidates * pixel);
+    mix_inverse = arena.take<float>(kCandidates * pixel);
     const Index size = units.count * plan.norms * 2 * pixel;
     sums = arena.take<double>(size);
     std::memset(sums, 0, static_cast<std::size_t>(size) * sizeof(double));
@@ -164,9 +164,9 @@ struct Edge {
       }
   }
 
-  // The output is sum over `many` of scale (z - mean); returns how many. A skipped input is its own
-  // candidate with mean 0.
-  int mixture(const float* alpha, int (&candidate)[kCandidates]) const {
+  // The output is sum over `many` of alpha inverse (z - mean); returns how many. A skipped input is
+  // its own candidate with mean 0 and inverse 1.
+  int mixture(int (&candidate)[kCandidates]) const {
     int many = 0;
     for (int k = 0; k < s.count; ++k) {
       if (s.candidates[k] == kNone) continue;
@@ -174,29 +174,35 @@ struct Edge {
         const bool plain = plan.norm_of[k] < 0;
         const Index at = plan.norm_of[k] * pixel + c;
         mix_mean[many * pixel + c] = plain ? 0 : mean[at];
-        mix_scale[many * pixel + c] = plain ? alpha[k] : alpha[k] * inverse[at];
+        mix_inverse[many * pixel + c] = plain ? 1 : inverse[at];
       }
       candidate[many++] = k;
     }
     return many;
   }
+
+  // The alphas of image n.
+  const float* weights_of(const float* alpha, Index n) const {
+    return alpha + (s.each ? n * s.count : 0);
+  }
 };
 
 // The working memory of one thread. The borders of both padded images stay zero.
 struct Scratch {
-  float *source, *spread;      // padded images, from the first pixel inside the border
-  float *middle, *chunk;       // two chunks of output rows, and one
-  float *pooled[2], *line[2];  // of maxima and averages
-  float *spare, *wide_x, *wide_grad, *image;
-  float* local;  // what is kept of an image where nobody keeps it longer; or null
+  float *source, *spread;  // padded images, from the first pixel inside the border
+  float *middle, *chunk;   // two chunks of output rows, and one
+  float* pooled[2];        // of maxima and averages
+  float *line, *wide_x, *wide_grad, *image;
+  float *scale, *shift;  // [candidates][pixel] and [pixel], of an image
+  double* sums;          // [candidates + 1][pixel], of an image
+  float* local;          // what is kept of an image where nobody keeps it longer; or null
   Arena arena;
 
   // `spread_grid` may be null: there is no second image then.
   bool allocate(const Edge& e, const Grid& source_grid, const Grid* spread_grid, bool keep_here) {
     const Index chunk_size = e.whole.chunk() > e.half.chunk() ? e.whole.chunk() : e.half.chunk();
     const Index padded[2] = {source_grid.padded, spread_grid ? spread_grid->padded : 0};
-    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0,
-                line_size = line_floats(e.whole);
+    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0;
     const struct {
       float** block;
       Index size;
@@ -206,39 +212,45 @@ struct Scratch {
                  {&chunk, chunk_size},
                  {&pooled[0], chunk_size},
                  {&pooled[1], chunk_size},
-                 {&line[0], line_size},
-                 {&line[1], line_size},
-                 {&spare, line_size},
+                 {&line, e.whole.width * e.pixel},
                  {&wide_x, wide},
                  {&wide_grad, wide},
                  {&image, wide},
+                 {&scale, kCandidates * e.pixel},
+                 {&shift, e.pixel},
                  {&local, keep_here ? e.plan.stages * e.whole.out_size() : 0}};
     for (const auto& part : parts) arena.reserve<float>(part.size);
+    arena.reserve<double>((kCandidates + 1) * e.pixel);
     if (!arena.allocate()) return false;
     for (const auto& part : parts) *part.block = arena.take<float>(part.size);
+    sums = arena.take<double>((kCandidates + 1) * e.pixel);
     std::memset(source, 0, static_cast<std::size_t>(padded[0]) * sizeof(float));
     std::memset(spread, 0, static_cast<std::size_t>(padded[1]) * sizeof(float));
     source = source_grid.inside(source);
     if (spread_grid) spread = spread_grid->inside(spread);
     if (!keep_here) local = nullptr;
-    clear_line<true>(e.whole, line[0]);
-    clear_line<false>(e.whole, line[1]);
     return true;
   }
 };
 
-// Calls body(scratch, unit, image) for all images, unit by unit.
-template <class Body>
-bool for_images(const Edge& e, int threads, const Grid& source, const Grid* spread, bool keep_here,
-                const Body& body) {
+// Calls body(scratch, unit, image) for all images, unit by unit, after allocate(scratch) once for
+// each thread.
+template <class S, class Allocate, class Body>
+bool for_images(const Edge& e, int threads, const Allocate& allocate, const Body& body) {
   return for_units(e.units.count, threads, [&](Index first, Index last) {
-    Scratch scratch;
-    if (!scratch.allocate(e, source, spread, keep_here)) return false;
+    S scratch;
+    if (!allocate(scratch)) return false;
     for (Index unit = first; unit < last; ++unit)
       for (Index n = unit * e.units.run; n < (unit + 1) * e.units.run && n < e.s.batch; ++n)
         body(scratch, unit, n);
     return true;
   });
+}
+template <class Body>
+bool for_images(const Edge& e, int threads, const Grid& source, const Grid* spread,
+                const Body& body) {
+  return for_images<Scratch>(
+      e, threads, [&](Scratch& t) { return t.allocate(e, source, spread, false); }, body);
 }
 
 // Image n with whole vectors of channels: in place, or copied into `to`.

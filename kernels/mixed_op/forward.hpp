@@ -2,6 +2,8 @@
 // The forward passes: stages that read x, second stages, and the sum. Statistics of a batch part
 // them; where they are given, one image goes through all three at once.
 
+#include <new>
+
 #include "mixed_op/edge.hpp"
 
 namespace {
@@ -9,8 +11,8 @@ namespace {
 template <int L>
 struct Forward {
   const Edge& e;
-  const float* x;
-  float *kept, *out;
+  const float *x, *alpha;
+  float* kept;
   bool training;
   int many;  // terms of the sum, and the candidates that they are
   int candidate[kCandidates];
@@ -26,11 +28,11 @@ struct Forward {
     if (training) add_moments<L>(rows, pixels, e.pixel, e.first(unit, norm), e.second(unit, norm));
   }
   // Maxima or averages of a chunk of rows.
-  void pool(int kind, const float* from, Index y, Index rows, const Scratch& t, float* to) const {
+  void pool(int kind, const float* from, Index y, Index rows, float* to) const {
     if (kind == kMaxPool)
-      pool_rows<L, true>(e.whole, from, y, rows, t.line[0], to);
+      maximum_rows<L>(e.whole, from, y, rows, to);
     else
-      pool_rows<L, false>(e.whole, from, y, rows, t.line[1], to);
+      average_rows<L>(e.whole, from, y, rows, to);
   }
 
   void first_stages(const Scratch& t, Index unit, Index n) const {
@@ -51,7 +53,7 @@ struct Forward {
       for (int k = 0; training && k < e.s.count; ++k) {
         const int kind = e.s.candidates[k];
         if (kind != kMaxPool && kind != kAveragePool) continue;
-        pool(kind, from, y, rows, t, t.chunk);
+        pool(kind, from, y, rows, t.chunk);
         count(unit, e.plan.norm_of[k], t.chunk, rows * g.out_width);
       }
     });
@@ -72,29 +74,31 @@ struct Forward {
     }
   }
 
-  void sum(const Scratch& t, Index n) const {
+  // The factors of an image's terms.
+  void weigh(const Scratch& t, Index n) const {
+    for (int m = 0; m < many; ++m)
+      for (Index c = 0; c < e.pixel; ++c)
+        t.scale[m * e.pixel + c] =
+            e.weights_of(alpha, n)[candidate[m]] * e.mix_inverse[m * e.pixel + c];
+  }
+  // Rows of the output, or on top of what is there.
+  void sum_rows(const Scratch& t, Index n, const float* from, Index y, Index rows, bool add,
+                float* to) const {
     const Grid& g = e.whole;
-    const bool wide = e.pixel != e.s.channels;
-    const float* from = image(t, n);
-    float* to = wide ? t.image : out + n * g.out_size();
-    g.for_chunks([&](Index y, Index rows) {
-      const float* terms[kCandidates];
-      for (int m = 0; m < many; ++m) {
-        const int k = candidate[m], kind = e.s.candidates[k];
-        float* own = t.pooled[kind == kAveragePool];
-        terms[m] = own;
-        if (e.plan.stage_of[k] >= 0)
-          terms[m] = z(t, e.plan.stage_of[k], n) + y * g.out_row();
-        else if (kind == kSkip)
-          terms[m] = from + y * g.out_row();
-        else
-          pool(kind, from, y, rows, t, own);
-      }
-      mix<L>(many, terms, e.mix_mean, e.mix_scale, rows * g.out_width, e.pixel,
-             to + y * g.out_row());
-    });
-    const Index pixels = g.out_height * g.out_width;
-    if (wide) narrow(to, pixels, e.s.channels, e.pixel, out + n * pixels * e.s.channels);
+    const float* terms[kCandidates];
+    for (int m = 0; m < many; ++m) {
+      const int k = candidate[m], kind = e.s.candidates[k];
+      float* own = t.pooled[kind == kAveragePool];
+      terms[m] = own;
+      if (e.plan.stage_of[k] >= 0)
+        terms[m] = z(t, e.plan.stage_of[k], n) + y * g.out_row();
+      else if (kind == kSkip)
+        terms[m] = from + y * g.out_row();
+      else
+        pool(kind, from, y, rows, own);
+    }
+    const auto run = add ? mix<L, true> : mix<L, false>;
+    run(many, terms, e.mix_mean, t.scale, rows * g.out_width, e.pixel, to);
   }
 };
 
@@ -115,40 +119,108 @@ inline void settle(const Edge& e, bool second, float* mean, float* variance) {
   }
 }
 
+// An edge and all that a forward pass knows of it.
 template <int L>
-bool mixed_forward(const MixedShape& s, const float* x, const float* alpha,
-                   const float* const* weights, float* out, float* kept, float* mean,
-                   float* variance, int threads) {
-  Edge e(s);
-  if (!e.prepare(weights)) return false;
-  Forward<L> f{e, x, kept, out, s.training, 0, {}};
-  if (!s.training) {
-    e.read_norms(mean, variance);
-    f.many = e.mixture(alpha, f.candidate);
-    return for_images(e, threads, e.whole, &e.half, !kept, [&](Scratch& t, Index unit, Index n) {
-      f.first_stages(t, unit, n);
-      f.second_stages(t, t.spread, unit, n);
-      f.sum(t, n);
-    });
-  }
+struct Summand {
+  Edge e;
+  Forward<L> f;
   Arena own;
-  if (!kept) {
-    const Index size = e.plan.stages * s.batch * e.whole.out_size();
-    own.reserve<float>(size);
-    if (!own.allocate()) return false;
-    f.kept = own.take<float>(size);
+
+  explicit Summand(const MixedEdge& edge)
+      : e(edge.shape), f{e, edge.x, edge.alpha, edge.kept, edge.shape.training, 0, {}} {}
+
+  bool prepare(const MixedEdge& edge) {
+    if (!e.prepare(edge.weights)) return false;
+    if (!f.training) {
+      e.read_norms(edge.mean, edge.variance);
+    } else if (!f.kept) {
+      own.reserve<float>(e.plan.stages * e.s.batch * e.whole.out_size());
+      if (!own.allocate()) return false;
+      f.kept = own.take<float>(e.plan.stages * e.s.batch * e.whole.out_size());
+    }
+    return true;
   }
-  if (!for_images(e, threads, e.whole, nullptr, false,
-                  [&](Scratch& t, Index unit, Index n) { f.first_stages(t, unit, n); }))
-    return false;
-  settle(e, false, mean, variance);
-  if (!for_images(e, threads, e.half, nullptr, false,
-                  [&](Scratch& t, Index unit, Index n) { f.second_stages(t, t.source, unit, n); }))
-    return false;
-  settle(e, true, mean, variance);
-  f.many = e.mixture(alpha, f.candidate);
-  return for_images(e, threads, e.half, nullptr, false,
-                    [&](Scratch& t, Index, Index n) { f.sum(t, n); });
+  // Both stages of all images, and the statistics of the batch.
+  bool stages(const MixedEdge& edge, int threads) {
+    if (!for_images(e, threads, e.whole, nullptr,
+                    [&](Scratch& t, Index unit, Index n) { f.first_stages(t, unit, n); }))
+      return false;
+    settle(e, false, edge.mean, edge.variance);
+    if (!for_images(e, threads, e.half, nullptr, [&](Scratch& t, Index unit, Index n) {
+          f.second_stages(t, t.source, unit, n);
+        }))
+      return false;
+    settle(e, true, edge.mean, edge.variance);
+    return true;
+  }
+};
+
+template <int L>
+struct Summands {
+  Summand<L>* item[kMostEdges] = {};
+  int count = 0;
+  ~Summands() {
+    for (int i = 0; i < count; ++i) delete item[i];
+  }
+};
+
+// One image of the sum of all edges, written once.
+template <int L>
+void sum_image(const Summands<L>& all, const Scratch* scratch, Index n, float* out) {
+  const Edge& e = all.item[0]->e;
+  const Grid& g = e.whole;
+  const bool wide = e.pixel != e.s.channels;
+  const Index pixels = g.out_height * g.out_width;
+  float* to = wide ? scratch[0].image : out + n * g.out_size();
+  const float* from[kMostEdges];
+  for (int i = 0; i < all.count; ++i) {
+    from[i] = all.item[i]->f.image(scratch[i], n);
+    all.item[i]->f.weigh(scratch[i], n);
+  }
+  g.for_chunks([&](Index y, Index rows) {
+    for (int i = 0; i < all.count; ++i)
+      all.item[i]->f.sum_rows(scratch[i], n, from[i], y, rows, i > 0, to + y * g.out_row());
+  });
+  if (wide) narrow(to, pixels, e.s.channels, e.pixel, out + n * pixels * e.s.channels);
+}
+
+struct ScratchOfEdges {
+  Scratch edge[kMostEdges];
+};
+
+template <int L>
+bool mixed_forward(const MixedEdge* edges, int count, float* out, int threads) {
+  Summands<L> all;
+  for (; all.count < count; ++all.count) {
+    auto* next = all.item[all.count] = new (std::nothrow) Summand<L>(edges[all.count]);
+    if (!next) return false;
+    if (!next->prepare(edges[all.count]) ||
+        (next->f.training && !next->stages(edges[all.count], threads))) {
+      ++all.count;
+      return false;
+    }
+    next->f.many = next->e.mixture(next->f.candidate);
+  }
+  const bool training = edges[0].shape.training;
+  return for_images<ScratchOfEdges>(
+      all.item[0]->e, threads,
+      [&](ScratchOfEdges& t) {
+        for (int i = 0; i < count; ++i) {
+          const Edge& e = all.item[i]->e;
+          // With given statistics an image goes through all stages at once.
+          const bool fits = training ? t.edge[i].allocate(e, e.half, nullptr, false)
+                                     : t.edge[i].allocate(e, e.whole, &e.half, !edges[i].kept);
+          if (!fits) return false;
+        }
+        return true;
+      },
+      [&](ScratchOfEdges& t, Index unit, Index n) {
+        for (int i = 0; i < count && !training; ++i) {
+          all.item[i]->f.first_stages(t.edge[i], unit, n);
+          all.item[i]->f.second_stages(t.edge[i], t.edge[i].spread, unit, n);
+        }
+        sum_image(all, t.edge, n, out);
+      });
 }
 
 }  // namespace

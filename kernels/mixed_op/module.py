@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..statistics import count_batch, running_of
-from .ops import mixed_operation
+from .ops import node_sum
+from .reference import weights_of
 from .spec import CANDIDATES, Edge, as_edge, kernel_side
 
 __all__ = ["FactorizedReduce", "MixedEdge"]
@@ -133,7 +134,8 @@ class MixedEdge(nn.Module):
     def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
         """The sum over the candidates' own modules."""
         total: Tensor = sum(
-            weight * branch(x) for weight, branch in zip(alpha, self.branches.values(), strict=True)
+            weight * branch(x)
+            for weight, branch in zip(weights_of(alpha), self.branches.values(), strict=True)
         )
         return total
 
@@ -142,26 +144,44 @@ class MixedEdge(nn.Module):
 
         Args:
             x: ``[N, C, H, W]``.
-            alpha: ``[K]``.
+            alpha: ``[K]`` or, with a row for each image, ``[N, K]``.
 
         Returns:
             ``[N, C, ceil(H / stride), ceil(W / stride)]``.
         """
-        training = self.training or not self.track_running_stats
-        out = mixed_operation(
-            x,
-            alpha,
-            list(self.branches.parameters()),
-            candidates=self.edge.candidates,
-            stride=self.edge.stride,
-            running=running_of(self._norms()) if self.track_running_stats else None,
-            training=training,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-        )
-        if training and self.track_running_stats and self.edge.norms:
-            count_batch(self._norms())
-        return out
+        return mix_edges([self], [x], [alpha])
 
-    def _norms(self) -> list[nn.BatchNorm2d]:
+    def norms(self) -> list[nn.BatchNorm2d]:
+        """All normalizations, in the order of the candidates."""
         return [m for m in self.branches.modules() if isinstance(m, nn.BatchNorm2d)]
+
+
+def mix_edges(edges: Sequence[MixedEdge], xs: Sequence[Tensor], alphas: Sequence[Tensor]) -> Tensor:
+    """The sum of edges of one node, which differ in stride alone, in one operator.
+
+    Args:
+        edges: of one node.
+        xs: ``[N, C, H, W]``, the source of each.
+        alphas: ``[K]`` or ``[N, K]``, of each.
+
+    Returns:
+        ``[N, C, ceil(H / stride), ceil(W / stride)]``.
+    """
+    first = edges[0]
+    tracked = first.track_running_stats
+    training = first.training or not tracked
+    norms = [norm for edge in edges for norm in edge.norms()]
+    out = node_sum(
+        xs,
+        alphas,
+        [list(edge.branches.parameters()) for edge in edges],
+        candidates=first.edge.candidates,
+        strides=[edge.edge.stride for edge in edges],
+        running=running_of(norms) if tracked else None,
+        training=training,
+        momentum=first.momentum,
+        epsilon=first.epsilon,
+    )
+    if training and tracked and norms:
+        count_batch(norms)
+    return out

@@ -1,4 +1,4 @@
-"""The mixed operation as a torch operator with a gradient."""
+"""Mixed operations, alone and summed, as a torch operator with a gradient."""
 
 from __future__ import annotations
 
@@ -11,104 +11,107 @@ from torch import Tensor
 from .. import dispatch
 from ..dispatch import Choice, choose
 from ..statistics import Running, stacked, update
-from . import reference
+from . import cpu, reference
+from .cpu import LAST, MOST_EDGES, Term
 from .spec import CANDIDATES, Edge, as_edge, padded_channels
 
 NAME = "mixed_operation"
-# Values of x below which a second thread costs more than it brings.
-_WORK_PER_THREAD = 2_000
-_LAST = torch.channels_last
 
 
-def _edge(candidates: Sequence[int], stride: int) -> Edge:
-    return Edge(tuple(CANDIDATES[k] for k in candidates), stride)
-
-
-def _sizes(
-    x: Tensor, candidates: list[int], stride: int, training: bool, epsilon: float
-) -> dict[str, Any]:
-    batch, channels, height, width = x.shape
-    return {
-        "batch": batch,
-        "channels": channels,
-        "height": height,
-        "width": width,
-        "stride": stride,
-        "candidates": candidates,
-        "training": training,
-        "epsilon": epsilon,
-        "threads": max(1, min(torch.get_num_threads(), x.numel() // _WORK_PER_THREAD)),
-    }
+def _edges(candidates: Sequence[int], strides: Sequence[int]) -> list[Edge]:
+    names = tuple(CANDIDATES[k] for k in candidates)
+    return [Edge(names, stride) for stride in strides]
 
 
 @torch.library.custom_op("nasturtium::mixed_operation", mutates_args=(), device_types="cpu")
 def _forward(
-    x: Tensor,
-    alpha: Tensor,
+    xs: list[Tensor],
+    alphas: list[Tensor],
     weights: list[Tensor],
     mean: Tensor,
     variance: Tensor,
     candidates: list[int],
-    stride: int,
+    strides: list[int],
     training: bool,
     epsilon: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The sum, what the backward pass needs (if ``keep``), and the statistics ``[norms, C]``.
 
-    ``mean`` and ``variance`` are read when not training.
+    ``weights``, ``mean`` and ``variance`` are those of all edges in turn; the latter two are read
+    when not training.
     """
-    from .. import _cpu
-
-    dispatch.ran[NAME, "cpu"] += 1
-    x, weights = x.contiguous(memory_format=_LAST), [w.contiguous() for w in weights]
-    out, kept, mean, variance = _outputs(x, mean, variance, candidates, stride, training, keep)
-    _cpu.mixed_forward(
-        x.data_ptr(),
-        alpha.contiguous().data_ptr(),
-        [w.data_ptr() for w in weights],
-        out.data_ptr(),
-        kept.data_ptr() if keep else 0,
-        mean.data_ptr(),
-        variance.data_ptr(),
-        **_sizes(x, candidates, stride, training, epsilon),
-    )
+    out, kept, mean, variance = _outputs(xs, mean, variance, candidates, strides, training, keep)
+    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
+    cpu.forward(NAME, terms, out, training, epsilon)
     return out, kept, mean, variance
 
 
-def _outputs(
-    x: Tensor,
+def _terms(
+    xs: list[Tensor],
+    alphas: list[Tensor],
+    weights: list[Tensor],
+    kept: Tensor,
     mean: Tensor,
     variance: Tensor,
     candidates: list[int],
-    stride: int,
+    strides: list[int],
+) -> list[Term]:
+    edges = _edges(candidates, strides)
+    norms = [edge.norms for edge in edges]
+    parts = zip(
+        xs,
+        alphas,
+        _by_edge(weights, edges, xs[0].shape[1]),
+        torch.split(kept, [edge.kept for edge in edges]) if kept.numel() else [kept] * len(edges),
+        torch.split(mean, norms),
+        torch.split(variance, norms),
+        strides,
+        strict=True,
+    )
+    return [Term.of(*part, candidates, stride) for *part, stride in parts]
+
+
+def _by_edge(weights: Sequence[Tensor], edges: list[Edge], channels: int) -> list[list[Tensor]]:
+    rest = iter(weights)
+    return [[next(rest) for _ in edge.shapes(channels)] for edge in edges]
+
+
+def _outputs(
+    xs: list[Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    candidates: list[int],
+    strides: list[int],
     training: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    edge = _edge(candidates, stride)
+    edges, x = _edges(candidates, strides), xs[0]
     n, c = x.shape[:2]
-    h, w = edge.output(x.shape[2]), edge.output(x.shape[3])
-    out = torch.empty((n, c, h, w), dtype=x.dtype, device=x.device, memory_format=_LAST)
-    kept = x.new_empty((edge.kept, n, h, w, padded_channels(c)) if keep else 0)
+    h, w = (edges[0].output(side) for side in x.shape[2:])
+    out = torch.empty((n, c, h, w), dtype=x.dtype, device=x.device, memory_format=LAST)
+    images = sum(edge.kept for edge in edges)
+    kept = x.new_empty((images, n, h, w, padded_channels(c)) if keep else 0)
     if not training:
         return out, kept, mean.clone(), variance.clone()
-    return out, kept, x.new_empty(edge.norms, c), x.new_empty(edge.norms, c)
+    norms = sum(edge.norms for edge in edges)
+    return out, kept, x.new_empty(norms, c), x.new_empty(norms, c)
 
 
 @_forward.register_fake
 def _(
-    x: Tensor,
-    alpha: Tensor,
+    xs: list[Tensor],
+    alphas: list[Tensor],
     weights: list[Tensor],
     mean: Tensor,
     variance: Tensor,
     candidates: list[int],
-    stride: int,
+    strides: list[int],
     training: bool,
     epsilon: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _outputs(x, mean, variance, candidates, stride, training, keep)
+    return _outputs(xs, mean, variance, candidates, strides, training, keep)
 
 
 @torch.library.custom_op(
@@ -116,97 +119,85 @@ def _(
 )
 def _backward(
     grad: Tensor,
-    x: Tensor,
-    alpha: Tensor,
+    xs: list[Tensor],
+    alphas: list[Tensor],
     weights: list[Tensor],
     kept: Tensor,
     mean: Tensor,
     variance: Tensor,
     candidates: list[int],
-    stride: int,
+    strides: list[int],
     training: bool,
     epsilon: float,
-    needs: int,
+    needs: list[int],
 ) -> list[Tensor]:
-    """Gradients of x (``needs`` & 1), of alpha (2) and of all weights (4); the others are empty."""
-    from .. import _cpu
+    """Gradients of every x, every alpha and all weights; what is not needed is empty.
 
-    dispatch.ran[f"{NAME}_backward", "cpu"] += 1
-    x, grad = x.contiguous(memory_format=_LAST), grad.contiguous(memory_format=_LAST)
-    weights = [w.contiguous() for w in weights]
-    found = _gradients(x, alpha, weights, needs)
-    _cpu.mixed_backward(
-        grad.data_ptr(),
-        x.data_ptr(),
-        alpha.contiguous().data_ptr(),
-        [w.data_ptr() for w in weights],
-        kept.data_ptr(),
-        mean.data_ptr(),
-        variance.data_ptr(),
-        found[0].data_ptr() if needs & 1 else 0,
-        found[1].data_ptr() if needs & 2 else 0,
-        [w.data_ptr() for w in found[2:]] if needs & 4 else [],
-        **_sizes(x, candidates, stride, training, epsilon),
-    )
-    return found
+    ``needs`` says it for each edge: of x (1), of alpha (2) and of its weights (4).
+    """
+    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
+    return _in_turn(cpu.backward(NAME, grad, terms, training, epsilon, needs))
 
 
-def _gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
-    def like(t: Tensor, form: torch.memory_format, wanted: int) -> Tensor:
-        if not wanted:
-            return t.new_empty(0)
-        return torch.empty(t.shape, dtype=t.dtype, device=t.device, memory_format=form)
-
-    plain = torch.contiguous_format
-    return [
-        like(x, _LAST, needs & 1),
-        like(alpha, plain, needs & 2),
-        *(like(w, plain, needs & 4) for w in weights),
-    ]
+def _in_turn(found: list[list[Tensor]]) -> list[Tensor]:
+    """The gradients of edges, each of x, alpha and weights, with all of a kind together."""
+    x, alpha = [own[0] for own in found], [own[1] for own in found]
+    return [*x, *alpha, *(w for own in found for w in own[2:])]
 
 
 @_backward.register_fake
 def _(
     grad: Tensor,
-    x: Tensor,
-    alpha: Tensor,
+    xs: list[Tensor],
+    alphas: list[Tensor],
     weights: list[Tensor],
     kept: Tensor,
     mean: Tensor,
     variance: Tensor,
     candidates: list[int],
-    stride: int,
+    strides: list[int],
     training: bool,
     epsilon: float,
-    needs: int,
+    needs: list[int],
 ) -> list[Tensor]:
-    return _gradients(x, alpha, weights, needs)
+    own = _by_edge(weights, _edges(candidates, strides), xs[0].shape[1])
+    parts = zip(xs, alphas, own, needs, strict=True)
+    return _in_turn([cpu.gradients(*part) for part in parts])
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, alpha, weights, _, _, *settings, _ = inputs
+    xs, alphas, weights, _, _, *settings, _ = inputs
     _, kept, mean, variance = output
-    ctx.settings = settings
+    ctx.settings, ctx.edges = settings, len(xs)
     ctx.mark_non_differentiable(kept, mean, variance)
     ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, alpha, kept, mean, variance, *weights)
+    ctx.save_for_backward(kept, mean, variance, *xs, *alphas, *weights)
 
 
 def _gradient(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Any, ...]:
-    x, alpha, kept, mean, variance, *weights = ctx.saved_tensors
-    of_x, of_alpha, of_weights = ctx.needs_input_grad[:3]
-    rest = (None,) * 7
+    kept, mean, variance, *inputs = ctx.saved_tensors
+    wanted = [flag for flags in ctx.needs_input_grad[:3] for flag in flags]
+    found: list[Tensor | None]
     if grad is None:
-        return None, None, [None] * len(weights), *rest
-    wanted = [of_x, of_alpha, *of_weights]
-    if torch.is_grad_enabled():
-        inputs = [x, alpha, *weights]
-        found = _differentiable(grad, inputs, mean, variance, ctx.settings, wanted)
+        found = [None] * len(inputs)
+    elif torch.is_grad_enabled():
+        found = _differentiable(grad, inputs, mean, variance, ctx.edges, ctx.settings, wanted)
     else:
-        needs = of_x + 2 * of_alpha + 4 * any(of_weights)
-        tensors = _backward(grad, x, alpha, weights, kept, mean, variance, *ctx.settings, needs)
+        xs, alphas, weights = _kinds(inputs, ctx.edges)
+        candidates, strides, *_ = ctx.settings
+        own = _by_edge(ctx.needs_input_grad[2], _edges(candidates, strides), xs[0].shape[1])
+        needs = [
+            x + 2 * alpha + 4 * any(some)
+            for x, alpha, some in zip(*ctx.needs_input_grad[:2], own, strict=True)
+        ]
+        tensors = _backward(grad, xs, alphas, weights, kept, mean, variance, *ctx.settings, needs)
         found = [t if want else None for t, want in zip(tensors, wanted, strict=True)]
-    return found[0], found[1], found[2:], *rest
+    return *_kinds(found, ctx.edges), *(None,) * 7
+
+
+def _kinds(of_all: list[Any], edges: int) -> tuple[list[Any], list[Any], list[Any]]:
+    """What belongs to every x, to every alpha and to all weights."""
+    return of_all[:edges], of_all[edges : 2 * edges], of_all[2 * edges :]
 
 
 def _differentiable(
@@ -214,19 +205,22 @@ def _differentiable(
     inputs: list[Tensor],
     mean: Tensor,
     variance: Tensor,
+    edges: int,
     settings: list[Any],
     wanted: list[bool],
 ) -> list[Tensor | None]:
     """The same gradients by the reference, to be differentiated again."""
-    candidates, stride, training, epsilon = settings
+    candidates, strides, training, epsilon = settings
     running = None if training else Running(mean.unbind(), variance.unbind())
     dispatch.ran[f"{NAME}_backward", "reference"] += 1
+    xs, alphas, weights = _kinds(inputs, edges)
+    own = _edges(candidates, strides)
     with torch.enable_grad():
-        y = reference.mixed_operation(
-            inputs[0],
-            inputs[1],
-            inputs[2:],
-            _edge(candidates, stride),
+        y = reference.node_sum(
+            xs,
+            alphas,
+            _by_edge(weights, own, xs[0].shape[1]),
+            own,
             running,
             training=training,
             momentum=0.0,
@@ -241,10 +235,13 @@ _forward.register_autograd(_gradient, setup_context=_save)
 
 
 def _unsupported(
-    x: Tensor, alpha: Tensor, weights: Sequence[Tensor], edge: Edge, training: bool
+    xs: Sequence[Tensor], others: Sequence[Tensor], edges: Sequence[Edge], training: bool
 ) -> str:
-    if any(t.dtype != x.dtype or t.device != x.device for t in (alpha, *weights)):
+    x, edge = xs[0], edges[0]
+    if any(t.dtype != x.dtype or t.device != x.device for t in (*xs, *others)):
         return "input, alpha and weights differ in dtype or device"
+    if len(xs) > MOST_EDGES:
+        return f"there are more than {MOST_EDGES} edges"
     if x.numel() == 0:
         return "the batch is empty"
     if training and x.shape[0] * edge.output(x.shape[2]) * edge.output(x.shape[3]) == 1:
@@ -264,7 +261,7 @@ def explain(
     training: bool = True,
 ) -> Choice:
     """Which implementation ``mixed_operation`` takes for these arguments, and why."""
-    unsupported = _unsupported(x, alpha, weights, as_edge(candidates, stride), training)
+    unsupported = _unsupported([x], [alpha, *weights], [as_edge(candidates, stride)], training)
     return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
 
 
@@ -301,7 +298,8 @@ def mixed_operation(
 
     Args:
         x: ``[N, C, H, W]``.
-        alpha: ``[K]``, one for each candidate.
+        alpha: ``[K]``, one for each candidate, or ``[N, K]`` with a row for each image, as dropped
+            paths need it.
         weights: of the convolutions by candidate, depthwise ``[C, 1, k, k]`` and pointwise
             ``[C, C, 1, 1]`` in turn.
         candidates: names, none of them twice.
@@ -327,44 +325,106 @@ def mixed_operation(
         >>> mixed_operation(x, alpha, [], candidates=("max_pool_3x3", "skip_connect")).shape
         torch.Size([2, 4, 6, 6])
     """
-    edge = as_edge(candidates, stride)
-    _check(x, alpha, weights, edge, running, training)
-    unsupported = _unsupported(x, alpha, weights, edge, training)
+    return node_sum(
+        [x],
+        [alpha],
+        [weights],
+        candidates=candidates,
+        strides=[stride],
+        running=running,
+        training=training,
+        momentum=momentum,
+        epsilon=epsilon,
+    )
+
+
+def node_sum(
+    xs: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    weights: Sequence[Sequence[Tensor]],
+    *,
+    candidates: Sequence[str] = CANDIDATES,
+    strides: Sequence[int] | None = None,
+    running: Running | None = None,
+    training: bool = True,
+    momentum: float = 0.1,
+    epsilon: float = 1e-5,
+) -> Tensor:
+    """The node that several edges enter: the sum of their mixed operations, written once.
+
+    Args:
+        xs: the source of each edge, ``[N, C, H, W]``; with stride 2 it may be larger.
+        alphas: of each edge, as in ``mixed_operation``.
+        weights: of each edge.
+        candidates: of every edge.
+        strides: of each edge; all 1 if not given.
+        running: as in ``mixed_operation``, those of all edges in turn.
+        training: whether mean and variance are those of the batch.
+        momentum: weight of the batch in the running statistics.
+        epsilon: added to the variances.
+
+    Returns:
+        ``[N, C, H, W]``, channels-last where the kernel ran.
+
+    Raises:
+        ValueError: as ``mixed_operation``, and where edges differ in batch, channels or the size of
+            their output.
+    """
+    strides = [1] * len(xs) if strides is None else list(strides)
+    edges = [as_edge(candidates, stride) for stride in strides]
+    _check(xs, alphas, weights, edges, running, training)
+    x, flat = xs[0], [w for own in weights for w in own]
+    unsupported = _unsupported(xs, [*alphas, *flat], edges, training)
     if _chosen(x.device.type, str(x.dtype), unsupported) == "reference":
         if not torch.compiler.is_compiling():
             dispatch.ran[NAME, "reference"] += 1
-        return reference.mixed_operation(
-            x, alpha, weights, edge, running, training=training, momentum=momentum, epsilon=epsilon
-        )
+        return reference.node_sum(
+            xs, alphas, weights, edges, running,
+            training=training, momentum=momentum, epsilon=epsilon,
+        )  # fmt: skip
     mean = variance = x.new_empty(0)
-    if not training and running is not None and edge.norms:
+    norms = sum(edge.norms for edge in edges)
+    if not training and running is not None and norms:
         mean, variance = stacked(running)
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, alpha, *weights))
+    inputs = (*xs, *alphas, *flat)
+    keep = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     out: Tensor
     out, _, mean, variance = _forward(
-        x, alpha, list(weights), mean, variance, edge.numbers, stride, training, epsilon, keep
-    )
-    if training and running is not None and edge.norms:
+        list(xs), list(alphas), flat, mean, variance,
+        edges[0].numbers, strides, training, epsilon, keep,
+    )  # fmt: skip
+    if training and running is not None and norms:
         update(running, mean, variance, momentum, out.numel() // out.shape[1])
     return out
 
 
 def _check(
-    x: Tensor,
-    alpha: Tensor,
-    weights: Sequence[Tensor],
-    edge: Edge,
+    xs: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    weights: Sequence[Sequence[Tensor]],
+    edges: Sequence[Edge],
     running: Running | None,
     training: bool,
 ) -> None:
-    if x.dim() != 4:
-        raise ValueError(f"need x [N, C, H, W], not {tuple(x.shape)}")
-    if alpha.shape != (len(edge.candidates),):
-        raise ValueError(f"need {len(edge.candidates)} alphas, not {tuple(alpha.shape)}")
-    wanted = edge.shapes(x.shape[1])
-    if [tuple(w.shape) for w in weights] != wanted:
-        raise ValueError(f"need weights {wanted}, not {[tuple(w.shape) for w in weights]}")
-    if running is not None and not len(running.means) == len(running.variances) == edge.norms:
-        raise ValueError(f"need {edge.norms} running means and variances")
-    if not training and running is None and edge.norms:
+    if not xs or not len(xs) == len(alphas) == len(weights) == len(edges):
+        raise ValueError("need an input, alphas, weights and a stride for each edge")
+    sizes = set()
+    for x, alpha, own, edge in zip(xs, alphas, weights, edges, strict=True):
+        if x.dim() != 4:
+            raise ValueError(f"need x [N, C, H, W], not {tuple(x.shape)}")
+        count = len(edge.candidates)
+        if alpha.shape not in ((count,), (x.shape[0], count)):
+            raise ValueError(
+                f"need {count} alphas, or as many for each image, not {tuple(alpha.shape)}"
+            )
+        wanted = edge.shapes(x.shape[1])
+        if [tuple(w.shape) for w in own] != wanted:
+            raise ValueError(f"need weights {wanted}, not {[tuple(w.shape) for w in own]}")
+        sizes.add((*x.shape[:2], *map(edge.output, x.shape[2:])))
+    if len(sizes) > 1:
+        raise ValueError(f"edges of one node have one output size, not {sorted(sizes)}")
+    norms = sum(edge.norms for edge in edges)
+    if running is not None and not len(running.means) == len(running.variances) == norms:
+        raise ValueError(f"need {norms} running means and variances")
+    if not training and running is None and norms:
         raise ValueError("running statistics are needed when not training")

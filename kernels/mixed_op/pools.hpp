@@ -17,67 +17,133 @@ struct Window {
   Index count() const { return last - first + 1; }
 };
 
-// A row of columns that were already pooled downwards, with one pixel more on both sides.
-inline Index line_floats(const Grid& g) { return (g.width + 2) * g.pixel; }
-
-template <bool Max>
-void clear_line(const Grid& g, float* line) {
-  const float neutral = Max ? -__builtin_inff() : 0.0f;
-  for (Index i = 0; i < line_floats(g); ++i) line[i] = neutral;
+template <int L>
+bool any_nan(const float* v, Index count) {
+  using S = Simd<L>;
+  typename S::mask found{};
+  for (Index at = 0; at < count; at += L) found |= S::load(v + at) != S::load(v + at);
+  for (int i = 0; i < L; ++i)
+    if (found[i]) return true;
+  return false;
 }
 
-// One row of outputs; `line` was cleared once.
-template <int L, bool Max>
-void pool_row(const Grid& g, const float* x, Index y, float* line, float* out) {
+enum class Pool { average, maximum, maximum_of_numbers };
+
+// The rows of a window: a maximum may meet a row twice, an average leaves out what is not there.
+template <int L, Pool Kind>
+struct Rows {
   using S = Simd<L>;
   using vec = typename S::vec;
-  const Window down(y, g.stride, g.height);
-  const Index row = g.width * g.pixel;
-  const auto join = [](vec a, vec b) { return Max ? larger<L>(a, b) : a + b; };
-  for (Index at = 0; at < row; at += L) {
-    vec v = S::load(x + down.first * row + at);
-    for (Index r = down.first + 1; r <= down.last; ++r) v = join(v, S::load(x + r * row + at));
-    S::store(line + g.pixel + at, v);
+  const float* row[3];
+  int count = 0;
+
+  Rows(const Grid& g, const float* x, Index y) {
+    const Window down(y, g.stride, g.height);
+    for (Index r = 0; r < 3; ++r)
+      row[r] = x + (r < down.count() ? down.first + r : down.first) * g.width * g.pixel;
+    count = static_cast<int>(down.count());
   }
-  for (Index c = 0; c < g.out_width; ++c, out += g.pixel) {
-    const float* from = line + c * g.stride * g.pixel;
-    const Window across(c, g.stride, g.width);
-    const float part = 1 / static_cast<float>(down.count() * across.count());
-    for (Index q = 0; q < g.pixel; q += L) {
-      const vec v = join(join(S::load(from + q), S::load(from + q + g.pixel)),
-                         S::load(from + q + 2 * g.pixel));
-      S::store(out + q, Max ? v : v * part);
+  static vec neutral() { return S::broadcast(Kind == Pool::average ? 0 : -__builtin_inff()); }
+  static vec join(vec a, vec b) {
+    if constexpr (Kind == Pool::average) return a + b;
+    if constexpr (Kind == Pool::maximum) return larger<L>(a, b);
+    return b > a ? b : a;
+  }
+  // A column of the window.
+  template <int Count>
+  vec column(Index at) const {
+    vec v = S::load(row[0] + at);
+    for (int i = 1; i < Count; ++i) v = join(v, S::load(row[i] + at));
+    return v;
+  }
+};
+
+// One row of outputs, of windows with `Count` rows. Columns are joined as they come, each once.
+template <int L, Pool Kind, int Count>
+void pool_row(const Grid& g, const Rows<L, Kind>& rows, float* out) {
+  using S = Simd<L>;
+  using R = Rows<L, Kind>;
+  const float part[4] = {0, 1.0f / Count, 1.0f / (2 * Count), 1.0f / (3 * Count)};
+  for (Index q = 0; q < g.pixel; q += L) {
+    typename S::vec before = R::neutral(), middle = rows.template column<Count>(q);
+    for (Index c = 0, from = 0; c < g.out_width; ++c) {
+      const bool inside = from + 1 < g.width;
+      const typename S::vec after =
+          inside ? rows.template column<Count>((from + 1) * g.pixel + q) : R::neutral();
+      typename S::vec v = R::join(R::join(before, middle), after);
+      if constexpr (Kind == Pool::average) v *= part[1 + (from > 0) + inside];
+      S::store(out + c * g.pixel + q, v);
+      from += g.stride;
+      before = g.stride == 1 ? middle : after;
+      if (g.stride == 1)
+        middle = after;
+      else if (from < g.width)
+        middle = rows.template column<Count>(from * g.pixel + q);
     }
   }
 }
 
-template <int L, bool Max>
-void pool_rows(const Grid& g, const float* x, Index y, Index rows, float* line, float* out) {
-  for (Index r = 0; r < rows; ++r) pool_row<L, Max>(g, x, y + r, line, out + r * g.out_row());
+template <int L, Pool Kind>
+void pool_rows(const Grid& g, const float* x, Index y, Index count, float* out) {
+  for (Index r = 0; r < count; ++r, out += g.out_row()) {
+    const Rows<L, Kind> rows(g, x, y + r);
+    // With fewer than three rows a maximum meets the first one again.
+    if (Kind != Pool::average || rows.count == 3)
+      pool_row<L, Kind, 3>(g, rows, out);
+    else if (rows.count == 2)
+      pool_row<L, Kind, 2>(g, rows, out);
+    else
+      pool_row<L, Kind, 1>(g, rows, out);
+  }
 }
 
-// grad_x += the gradient of a row of averages; `line` is overwritten.
+template <int L>
+void average_rows(const Grid& g, const float* x, Index y, Index count, float* out) {
+  pool_rows<L, Pool::average>(g, x, y, count, out);
+}
+
+// The maximum of numbers alone is one instruction.
+template <int L>
+void maximum_rows(const Grid& g, const float* x, Index y, Index count, float* out) {
+  const Index row = g.width * g.pixel, first = Window(y, g.stride, g.height).first,
+              last = Window(y + count - 1, g.stride, g.height).last;
+  if (any_nan<L>(x + first * row, (last - first + 1) * row))
+    pool_rows<L, Pool::maximum>(g, x, y, count, out);
+  else
+    pool_rows<L, Pool::maximum_of_numbers>(g, x, y, count, out);
+}
+
+// grad_x += the gradient of a row of averages; `line` is a row of inputs and is overwritten.
 template <int L>
 void average_backward(const Grid& g, Index y, const float* grad, float* line, float* grad_x) {
   using S = Simd<L>;
+  using vec = typename S::vec;
   const Window down(y, g.stride, g.height);
   const Index row = g.width * g.pixel;
-  std::memset(line, 0, static_cast<std::size_t>(line_floats(g)) * sizeof(float));
-  for (Index c = 0; c < g.out_width; ++c, grad += g.pixel) {
-    const Window across(c, g.stride, g.width);
-    const float part = 1 / static_cast<float>(down.count() * across.count());
-    for (Index q = 0; q < g.pixel; q += L) {
-      const typename S::vec v = S::load(grad + q) * part;
-      for (Index j = 0; j < 3; ++j) {
-        float* to = line + (c * g.stride + j) * g.pixel + q;
-        S::store(to, S::load(to) + v);
+  const float rows = static_cast<float>(down.count());
+  const float part[4] = {0, 1 / rows, 1 / (2 * rows), 1 / (3 * rows)};
+  const auto share = [&](Index c) { return part[Window(c, g.stride, g.width).count()]; };
+  for (Index q = 0; q < g.pixel; q += L) {
+    const auto scaled = [&](Index c) {
+      return c >= 0 && c < g.out_width ? S::load(grad + c * g.pixel + q) * share(c) : vec{};
+    };
+    if (g.stride == 1) {
+      vec before{}, middle = scaled(0);
+      for (Index c = 0; c < g.width; ++c) {
+        const vec after = scaled(c + 1);
+        S::store(line + c * g.pixel + q, before + middle + after);
+        before = middle;
+        middle = after;
       }
+    } else {
+      for (Index c = 0; c < g.width; ++c)
+        S::store(line + c * g.pixel + q, c % 2 ? scaled(c / 2) + scaled(c / 2 + 1) : scaled(c / 2));
     }
   }
   for (Index r = down.first; r <= down.last; ++r)
     for (Index at = 0; at < row; at += L) {
       float* to = grad_x + r * row + at;
-      S::store(to, S::load(to) + S::load(line + g.pixel + at));
+      S::store(to, S::load(to) + S::load(line + at));
     }
 }
 
@@ -101,16 +167,6 @@ inline void max_backward_scan(const Grid& g, const float* x, Index y, const floa
     }
 }
 
-template <int L>
-bool any_nan(const float* v, Index count) {
-  using S = Simd<L>;
-  typename S::mask found{};
-  for (Index at = 0; at < count; at += L) found |= S::load(v + at) != S::load(v + at);
-  for (int i = 0; i < L; ++i)
-    if (found[i]) return true;
-  return false;
-}
-
 // grad_x += the gradient of a row of maxima, which are `best`. No index was kept: the first input
 // that equals the maximum is the one.
 template <int L>
@@ -118,22 +174,25 @@ void max_backward(const Grid& g, const float* x, Index y, const float* best, con
                   float* grad_x) {
   using S = Simd<L>;
   if (any_nan<L>(best, g.out_row())) return max_backward_scan(g, x, y, grad, grad_x);
+  using vec = typename S::vec;
   const Window down(y, g.stride, g.height);
-  for (Index c = 0; c < g.out_width; ++c) {
-    const Window across(c, g.stride, g.width);
-    for (Index q = 0; q < g.pixel; q += L) {
-      const typename S::vec most = S::load(best + c * g.pixel + q);
-      const typename S::vec v = S::load(grad + c * g.pixel + q);
-      typename S::mask free = ~typename S::mask{};
-      for (Index r = down.first; r <= down.last; ++r)
+  const Index row = g.width * g.pixel;
+  const int count = static_cast<int>(down.count());
+  const float* from = x + down.first * row;
+  float* to = grad_x + down.first * row;
+  for (Index q = 0; q < g.pixel; q += L)
+    for (Index c = 0; c < g.out_width; ++c) {
+      const Window across(c, g.stride, g.width);
+      const vec most = S::load(best + c * g.pixel + q);
+      vec left = S::load(grad + c * g.pixel + q);  // what no input has had yet
+      for (int r = 0; r < count; ++r)
         for (Index k = across.first; k <= across.last; ++k) {
-          const Index at = (r * g.width + k) * g.pixel + q;
-          const typename S::mask hit = (S::load(x + at) == most) & free;
-          free &= ~hit;
-          S::store(grad_x + at, S::load(grad_x + at) + S::select(hit, v));
+          const Index at = r * row + k * g.pixel + q;
+          const typename S::mask hit = S::load(from + at) == most;
+          S::store(to + at, S::load(to + at) + S::select(hit, left));
+          left = S::select(~hit, left);
         }
     }
-  }
 }
 
 }  // namespace

@@ -42,6 +42,11 @@ def candidate(
     return norm(separable(middle, next(weights), next(weights), 1, 1))
 
 
+def weights_of(alpha: Tensor) -> list[Tensor]:
+    """One factor for each candidate from alpha ``[K]`` or ``[N, K]``, made to meet images."""
+    return list(alpha.unbind() if alpha.dim() == 1 else alpha[..., None, None, None].unbind(1))
+
+
 def mixed_operation(
     x: Tensor,
     alpha: Tensor,
@@ -66,8 +71,33 @@ def mixed_operation(
 
     shape = (*x.shape[:2], edge.output(x.shape[2]), edge.output(x.shape[3]))
     total: Tensor | None = None
-    for name, weight in zip(edge.candidates, alpha, strict=True):
+    for name, weight in zip(edge.candidates, weights_of(alpha), strict=True):
         value = candidate(name, x, rest, edge.stride, norm)
         if value is not None:
             total = weight * value if total is None else total + weight * value
     return x.new_zeros(shape) + 0 * alpha.sum() if total is None else total
+
+
+def node_sum(
+    xs: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    weights: Sequence[Sequence[Tensor]],
+    edges: Sequence[Edge],
+    running: Running | None,
+    *,
+    training: bool,
+    momentum: float,
+    epsilon: float,
+) -> Tensor:
+    """The sum of the mixed operations of all edges; ``running`` has those of all edges in turn."""
+    total: Tensor | None = None
+    first = 0
+    for x, alpha, own, edge in zip(xs, alphas, weights, edges, strict=True):
+        part = slice(first, first := first + edge.norms)
+        kept = running and Running(running.means[part], running.variances[part])
+        term = mixed_operation(
+            x, alpha, own, edge, kept, training=training, momentum=momentum, epsilon=epsilon
+        )
+        total = term if total is None else total + term
+    assert total is not None
+    return total

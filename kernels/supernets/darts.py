@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from ..mixed_op.module import FactorizedReduce
+from ..mixed_op.module import FactorizedReduce, mix_edges
 from ..mixed_op.spec import CANDIDATES
 from .edges import Mix, PartialEdge, fused, norm_of, plain
 
@@ -67,25 +67,42 @@ class SearchCell(nn.Module):
         )
 
     def run(
-        self, a: Tensor, b: Tensor, alpha: Tensor, mix: Mix, beta: Tensor | None = None
+        self, a: Tensor, b: Tensor, alpha: Tensor, join: Join, beta: Tensor | None = None
     ) -> Tensor:
         """Both inputs to ``[N, 4 C, H, W]``; alpha ``[14, K]``, and beta ``[14]`` of edges."""
         values = [self.first(a), self.second(b)]
-        sums: list[Tensor | None] = [None] * STEPS
-        for number, (source, node) in enumerate(edges_of(STEPS)):
-            if source == 0 and node > 0:
-                values.append(_known(sums[node - 1]))
-            term = mix(self.edges[number], values[source], alpha[number])
-            if beta is not None:
-                term = beta[number] * term  # what passes by is weighed as well
-            total = sums[node]
-            sums[node] = term if total is None else total + term
-        return torch.cat([_known(total) for total in sums], 1)
+        for node in range(STEPS):
+            entering = [i for i, (_, target) in enumerate(edges_of(STEPS)) if target == node]
+            edges: list[PartialEdge] = [self.edges[i] for i in entering]  # type: ignore[misc]
+            values.append(
+                join(edges, values, alpha[entering], None if beta is None else beta[entering])
+            )
+        return torch.cat(values[2:], 1)
 
 
-def _known(total: Tensor | None) -> Tensor:
-    assert total is not None
-    return total
+# How a network sums the edges of a node: from the edges, their sources, alpha and beta.
+Join = Callable[[Sequence[PartialEdge], Sequence[Tensor], Tensor, Tensor | None], Tensor]
+
+
+def _one_by_one(mix: Mix) -> Join:
+    def join(
+        edges: Sequence[PartialEdge], xs: Sequence[Tensor], alpha: Tensor, beta: Tensor | None
+    ) -> Tensor:
+        terms = [mix(edge, x, own) for edge, x, own in zip(edges, xs, alpha, strict=True)]
+        if beta is not None:  # what passes by is weighed as well
+            terms = [weight * term for weight, term in zip(beta, terms, strict=True)]
+        return sum(terms[1:], start=terms[0])
+
+    return join
+
+
+def _joined(
+    edges: Sequence[PartialEdge], xs: Sequence[Tensor], alpha: Tensor, beta: Tensor | None
+) -> Tensor:
+    if edges[0].part > 1:
+        return _one_by_one(fused)(edges, xs, alpha, beta)
+    weights = alpha if beta is None else beta[:, None] * alpha
+    return mix_edges([edge.mixed for edge in edges], xs, weights.unbind())
 
 
 class SearchNetwork(nn.Module):
@@ -149,12 +166,12 @@ class SearchNetwork(nn.Module):
         self.cells = nn.ModuleList(cells)
         self.head = nn.Linear(outputs[-1], classes)
 
-    def _run(self, x: Tensor, alpha: Tensor, beta: Tensor | None, mix: Mix) -> Tensor:
+    def _run(self, x: Tensor, alpha: Tensor, beta: Tensor | None, join: Join) -> Tensor:
         a = b = self.stem(x)
         for cell in self.cells:
             assert isinstance(cell, SearchCell)
             kind = int(cell.reduction)
-            a, b = b, cell.run(a, b, alpha[kind], mix, None if beta is None else beta[kind])
+            a, b = b, cell.run(a, b, alpha[kind], join, None if beta is None else beta[kind])
         logits: Tensor = self.head(b.mean((2, 3)))
         return logits
 
@@ -167,8 +184,8 @@ class SearchNetwork(nn.Module):
                 that halve it.
             beta: ``[2, 14]``, of whole edges.
         """
-        return self._run(x, alpha, beta, fused)
+        return self._run(x, alpha, beta, _joined)
 
     def plain(self, x: Tensor, alpha: Tensor, beta: Tensor | None = None) -> Tensor:
         """The same by the candidates' own modules."""
-        return self._run(x, alpha, beta, plain)
+        return self._run(x, alpha, beta, _one_by_one(plain))

@@ -99,6 +99,13 @@ def nearest_to_a_kink(x: Tensor, weights: list[Tensor], edge: Edge) -> float:
     return least
 
 
+def dropped(alpha: Tensor, images: int, seed: int = 0) -> Tensor:
+    """Alphas of each image, about a third of them zero."""
+    draw = torch.Generator().manual_seed(seed)
+    factors = torch.rand(images, len(alpha), generator=draw) * 1.5 - 0.5
+    return alpha * factors.clamp(min=0)
+
+
 EDGES = st.builds(
     lambda names, stride: Edge(tuple(names), stride),
     st.lists(st.sampled_from(CANDIDATES), min_size=1, max_size=8, unique=True),
@@ -108,12 +115,14 @@ SHAPES = st.tuples(st.integers(1, 3), st.integers(1, 19), st.integers(2, 9), st.
 
 
 @settings(max_examples=100)
-@given(shape=SHAPES, edge=EDGES, last=st.booleans(), seed=st.integers(0, 99))
-def test_agrees_with_float64(shape, edge, last, seed):
+@given(shape=SHAPES, edge=EDGES, last=st.booleans(), each=st.booleans(), seed=st.integers(0, 99))
+def test_agrees_with_float64(shape, edge, last, each, seed):
     # A handful of pixels are normalized to nearly the same values, whatever they are.
     assume(shape[1] > 1 or edge.stride == 1)
     assume(shape[0] * edge.output(shape[2]) * edge.output(shape[3]) >= 8)
     x, alpha, weights, grad = tensors(shape, edge, seed=seed)
+    if each:
+        alpha = dropped(alpha, shape[0], seed)
     if last:
         x = x.contiguous(memory_format=torch.channels_last)
     # Rounding decides on which side of a kink such a value falls, and the gradients with it.
@@ -162,10 +171,39 @@ def test_every_instruction_set_on_memory_full_of_nan(isa, shape):
             assert error(a, c) < 1e-4
 
 
-@pytest.mark.parametrize("shape", [(40, 8, 9, 7), (5, 16, 12, 12)])
-def test_the_number_of_threads_changes_no_bit(shape):
+@pytest.mark.parametrize("stride", [1, 2])
+def test_alphas_of_each_image_are_those_of_edges_of_one_image(stride):
+    edge = Edge(CANDIDATES, stride)
+    x, alpha, weights, grad = tensors((3, 8, 6, 5), edge, seed=2)
+    more = {"training": False, "running": statistics(edge, 8)}
+    each = dropped(alpha, 3)
+    whole = derive(x, each, weights, grad, edge, "cpu", **more)
+    alone = [
+        derive(x[i : i + 1], each[i], weights, grad[i : i + 1], edge, "cpu", **more)
+        for i in range(3)
+    ]
+    assert torch.equal(whole[0], torch.cat([part[0] for part in alone]))
+    assert torch.equal(whole[1], torch.cat([part[1] for part in alone]))
+    assert torch.equal(whole[2], torch.stack([part[2] for part in alone]))
+
+
+def test_equal_alphas_of_each_image_are_one_alpha():
     edge = Edge(CANDIDATES)
-    case = (*tensors(shape, edge), edge)
+    x, alpha, weights, grad = tensors((4, 16, 7, 6), edge)
+    one = derive(x, alpha, weights, grad, edge, "cpu")
+    many = derive(x, alpha.expand(4, -1), weights, grad, edge, "cpu")
+    assert torch.equal(one[0], many[0])
+    assert torch.allclose(one[2], many[2].sum(0), rtol=1e-5, atol=1e-5)
+    for a, b in zip(one[1:2] + one[3:], many[1:2] + many[3:], strict=True):
+        assert (a - b).abs().max() <= 1e-6 * b.abs().max()
+
+
+@pytest.mark.parametrize("each", [False, True])
+@pytest.mark.parametrize("shape", [(40, 8, 9, 7), (5, 16, 12, 12)])
+def test_the_number_of_threads_changes_no_bit(shape, each):
+    edge = Edge(CANDIDATES)
+    x, alpha, *rest = tensors(shape, edge)
+    case = (x, dropped(alpha, shape[0]) if each else alpha, *rest, edge)
     found, before = [], torch.get_num_threads()
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
@@ -280,19 +318,23 @@ def test_evaluation_uses_the_running_statistics(channels):
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_torch_accepts_the_operators(training):
+@pytest.mark.parametrize("each", [False, True])
+def test_torch_accepts_the_operators(training, each):
     edge = Edge(("max_pool_3x3", "skip_connect", "sep_conv_3x3"))
     x, alpha, weights, grad = tensors((2, 3, 5, 6), edge)
+    alpha = dropped(alpha, 2) if each else alpha
     mean, variance = torch.zeros(edge.norms, 3), torch.ones(edge.norms, 3)
     given_ = (torch.empty(0),) * 2 if training else (mean, variance)
     own = [t.clone().requires_grad_() for t in (x, alpha, *weights)]
-    ops, settings_ = torch.ops.nasturtium, (edge.numbers, 1, training, 1e-5)
-    torch.library.opcheck(ops.mixed_operation, (own[0], own[1], own[2:], *given_, *settings_, True))
-    kept = ops.mixed_operation(x, alpha, weights, *given_, *settings_, True)[1]
+    ops, settings_ = torch.ops.nasturtium, (edge.numbers, [1], training, 1e-5)
+    torch.library.opcheck(
+        ops.mixed_operation, ([own[0]], [own[1]], own[2:], *given_, *settings_, True)
+    )
+    kept = ops.mixed_operation([x], [alpha], weights, *given_, *settings_, True)[1]
     for needs in (1, 2, 4, 7):
         torch.library.opcheck(
             ops.mixed_operation_backward,
-            (grad, x, alpha, weights, kept, mean, variance, *settings_, needs),
+            (grad, [x], [alpha], weights, kept, mean, variance, *settings_, [needs]),
         )
 
 
@@ -343,7 +385,7 @@ def test_what_is_kept():
     with torch.no_grad():
         assert kept(lambda: mixed_operation(x, alpha, weights)) == 0
         empty = torch.ops.nasturtium.mixed_operation(
-            x, alpha, weights, torch.empty(0), torch.empty(0), edge.numbers, 1, True, 1e-5, False
+            [x], [alpha], weights, *torch.empty(2, 0), edge.numbers, [1], True, 1e-5, False
         )
     assert empty[1].numel() == 0
 
@@ -404,6 +446,7 @@ def test_the_choice_says_why(monkeypatch):
         ({"candidates": ("none", "none")}, "none twice"),
         ({"stride": 3}, "use 1 or 2"),
         ({"alpha": torch.rand(3)}, "need 8 alphas"),
+        ({"alpha": torch.rand(3, 8)}, "need 8 alphas"),
         ({"weights": []}, "need weights"),
         ({"x": torch.zeros(3, 4, 4)}, "N, C, H, W"),
         ({"x": torch.zeros(2, 1, 4, 4), "stride": 2}, "two channels"),
@@ -420,18 +463,24 @@ def test_what_does_not_fit_raises(change, words):
 
 
 def test_bad_arguments_of_the_raw_kernel_raise():
-    sizes = {"batch": 1, "channels": 1, "height": 4, "width": 4, "training": True, "epsilon": 1.0}
-    call = (0, 0, [], 0, 0, 0, 0)
+    sizes = {"batch": 1, "channels": 1, "training": True, "epsilon": 1.0}
+    one = {"height": [4], "width": [4], "stride": [1], "candidates": [[1]], "each": [False]}
     for more, words in (
-        ({"stride": 1, "candidates": [8]}, "different numbers"),
-        ({"stride": 1, "candidates": [1, 1]}, "different numbers"),
-        ({"stride": 3, "candidates": [3]}, "stride must be"),
-        ({"stride": 2, "candidates": [3]}, "another number of weights"),
-        ({"stride": 1, "candidates": [4]}, "another number of weights"),
-        ({"stride": 1, "candidates": [1], "isa": "abacus"}, "no instruction set"),
+        ({"candidates": [[8]]}, "different numbers"),
+        ({"candidates": [[1, 1]]}, "different numbers"),
+        ({"stride": [3]}, "stride must be"),
+        ({"stride": [2], "candidates": [[3]]}, "another number of weights"),
+        ({"candidates": [[4]]}, "another number of weights"),
+        ({"height": [4, 4]}, "one entry for each edge"),
+        ({"isa": "abacus"}, "no instruction set"),
     ):
         with pytest.raises(ValueError, match=words):
-            _cpu.mixed_forward(*call, **sizes, **more)
+            _cpu.mixed_forward([0], [0], [[]], 0, [0], [0], [0], **sizes, **one | more)
+    two = {name: value * 2 for name, value in one.items()} | {"height": [4, 5]}
+    with pytest.raises(ValueError, match="differ in size"):
+        _cpu.mixed_forward([0] * 2, [0] * 2, [[]] * 2, 0, *[[0] * 2] * 3, **sizes, **two)
+    with pytest.raises(ValueError, match="1 to 16 edges"):
+        _cpu.mixed_forward([], [], [], 0, [], [], [], **sizes, **{name: [] for name in one})
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -441,8 +490,8 @@ def test_the_module_is_its_plain_form(monkeypatch, mode, stride):
     torch.manual_seed(0)
     fused, plain = MixedEdge(6, stride=stride), MixedEdge(6, stride=stride)
     plain.load_state_dict(fused.state_dict())
-    x, alpha = torch.randn(3, 6, 8, 8), torch.rand(8)
-    for training in (True, False):
+    x, weights = torch.randn(3, 6, 8, 8), torch.rand(8)
+    for training, alpha in itertools.product((True, False), (weights, dropped(weights, 3))):
         fused.train(training)
         plain.train(training)
         a, b = fused(x, alpha), plain.plain(x, alpha)
@@ -456,7 +505,7 @@ def test_the_module_is_its_plain_form(monkeypatch, mode, stride):
     for name, value in fused.state_dict().items():
         assert torch.allclose(value.double(), state[name].double(), rtol=1e-5, atol=1e-6), name
         if name.endswith("tracked"):
-            assert value == 1
+            assert value == 2
 
 
 def test_without_running_statistics_evaluation_is_as_training():
