@@ -51,6 +51,7 @@ def mixed_forward(
     training: bool,
     epsilon: float,
     each: list[bool],
+    pack: bool = False,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...
@@ -75,6 +76,7 @@ def mixed_backward(
     training: bool,
     epsilon: float,
     each: bool = False,
+    pack: bool = False,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...

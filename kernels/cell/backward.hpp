@@ -235,7 +235,7 @@ struct CellBackward {
     const float* from = value(number, n);
     g.for_chunks([&](Index y, Index rows) {
       const Index at = y * g.out_row(), count = rows * g.width;
-      pool_rows<L, false>(g, from, y, rows, t.line, t.pooled[0]);
+      average_rows<L>(g, from, y, rows, t.pooled[0]);
       for (int target = number + 1; target < cell.s.nodes; ++target) {
         const int edge = edge_of(number, target);
         const float* own = incoming(target, n) + at;
@@ -254,7 +254,7 @@ struct CellBackward {
     for (Index y = 0; y < g.height; ++y, own += g.out_row(), from += g.out_row()) {
       float* to = t.planes[target - number - 1] + y * g.pitch;
       if (cell.s.training)
-        branch_gradient<L>({scale + at, center + at, slope + at, cell.mean + at}, own, from,
+        branch_gradient<L>({scale + at, center + at, zeros, slope + at, cell.mean + at}, own, from,
                            g.width, cell.c, to);
       else
         scaled<L>(scale + at, own, g.width, cell.c, to);
@@ -288,7 +288,7 @@ struct CellBackward {
       finish(t, number, n, at, count, from + at, to + at);
     });
     for (Index y = 0; y < g.height; ++y)
-      average_backward<L>(g, y, t.held + y * g.out_row(), t.spare, to);
+      average_backward<L>(g, y, t.held + y * g.out_row(), t.line, to);
   }
 
   // ReLU's mask, the skipped input, and what the pools will spread.

@@ -46,7 +46,7 @@ inline void for_pairs(Index vectors, const Body& body) {
 }
 
 // Rows of pixels, `pixel` floats each.
-struct Rows {
+struct Span {
   Index rows, width, pixel;
 };
 
@@ -84,7 +84,7 @@ inline void dense_tile(const float* in, Index pitch, Index pixel, Index inputs, 
 }
 
 template <int L, int K, int V, bool Add>
-void dense_rows(const float* in, Index pitch, const Rows& by, Index inputs, const float* weight,
+void dense_rows(const float* in, Index pitch, const Span& by, Index inputs, const float* weight,
                 Index tap_step, const Pair<float>& out) {
   constexpr int kMost = 12 / V;
   Index offset = 0;
@@ -108,7 +108,7 @@ void dense_rows(const float* in, Index pitch, const Rows& by, Index inputs, cons
 // A convolution of side K from all channels of a pixel to `vectors` outputs, of which pair(first)
 // gives the places; `in` is where the first pixel's first tap lies.
 template <int L, int K, bool Add, class Place>
-void dense(const float* in, Index pitch, const Rows& by, const float* weight, Index vectors,
+void dense(const float* in, Index pitch, const Span& by, const float* weight, Index vectors,
            const Place& pair) {
   // Weights of as many inputs as stay in the first cache while the pixels pass by.
   constexpr Index kInputs = K == 1 ? 1024 : 256 / L;
@@ -128,7 +128,7 @@ void dense(const float* in, Index pitch, const Rows& by, const float* weight, In
 // sums[c] += sum over pixels of a[c] b, C channels of a by V vectors of b.
 template <int L, int C, int V>
 inline void correlate_tile(const float* a, Index a_pitch, const Pair<const float>& b, Index b_pitch,
-                           const Rows& by, float* sums) {
+                           const Span& by, float* sums) {
   using S = Simd<L>;
   using vec = typename S::vec;
   vec sum[C][V] = {};
@@ -155,7 +155,7 @@ inline void correlate_tile(const float* a, Index a_pitch, const Pair<const float
 
 template <int L, int V>
 void correlate_pair(const float* a, Index a_pitch, const Pair<const float>& b, Index b_pitch,
-                    const Rows& by, float* sums) {
+                    const Span& by, float* sums) {
   constexpr int kMost = 12 / V;
   Index left = by.pixel;
   const auto run = [&](auto tile, Index size) {
@@ -173,7 +173,7 @@ void correlate_pair(const float* a, Index a_pitch, const Pair<const float>& b, I
 // pair(first) where the gradient of the outputs does. Both need chunks of rows that stay in the
 // first cache.
 template <int L, int K, class Place>
-void correlate(const float* a, Index a_pitch, Index b_pitch, const Rows& by, Index vectors,
+void correlate(const float* a, Index a_pitch, Index b_pitch, const Span& by, Index vectors,
                float* sums, const Place& pair) {
   for_pairs(vectors, [&](auto wide, Index first) {
     constexpr int V = decltype(wide)::value;

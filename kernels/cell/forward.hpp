@@ -92,7 +92,7 @@ struct CellForward {
       int many = 0;
       for (int source = 0; source < target; ++source) {
         const float* from = value(t, source, n);
-        pool_rows<L, false>(g, from, y, rows, t.line, t.pooled[source]);
+        average_rows<L>(g, from, y, rows, t.pooled[source]);
         term[many++] = from + at;
         term[many++] = t.pooled[source];
         term[many++] = z(t, edge_of(source, target), n) + at;
@@ -159,7 +159,7 @@ struct CellForward {
       for (Index r = 0; r < rows; ++r)
         fill_centered<L>(t.source + (y + r) * g.pitch, t.averages, g.width, c,
                          t.centered + r * g.out_row());
-      const Rows by = cell.line(rows * g.width);
+      const Span by = cell.line(rows * g.width);
       add_sum<L>(t.centered, by.width, c, t.rest);
       correlate<L, 1>(t.centered, 0, 0, by, c / L, t.covariances, [&](Index v) {
         return Pair<const float>{{t.centered + v * L, t.centered + (v + 1) * L}};

@@ -104,7 +104,8 @@ def _outputs(
     if training:
         shape = (2 * edges, own)
         return out, between, dense, moments, x.new_empty(shape), x.new_empty(shape)
-    return out, between, dense, moments, pad(mean, (0, own - c)), pad(variance, (0, own - c))
+    missing = (0, own - mean.shape[1])
+    return out, between, dense, moments, pad(mean, missing), pad(variance, missing)
 
 
 @_forward.register_fake

@@ -80,8 +80,8 @@ struct Cell {
                  static_cast<double>(variance[norm * c + i]));
   }
   // A whole number of pixels in a row without border.
-  Rows line(Index pixels) const { return {1, pixels, c}; }
-  Rows inside(Index rows) const { return {rows, s.width, c}; }
+  Span line(Index pixels) const { return {1, pixels, c}; }
+  Span inside(Index rows) const { return {rows, s.width, c}; }
 };
 
 // Weights [output][input] of side 1, times something for each output, as panels from inputs.
@@ -137,7 +137,7 @@ void fill_centered(const float* x, const float* about, Index count, Index pixel,
 struct CellScratch {
   float *source, *planes[kMostNodes];    // padded images, from the first pixel inside the border
   float *pooled[kMostNodes], *centered;  // chunks of rows
-  float *line, *spare;                   // see pools.hpp
+  float* line;                           // a row of an image
   float *held, *averages, *covariances;  // an image; what one image's channels come to
   float* local;                          // what is kept of an image where nobody keeps it longer
   double* rest;                          // one a channel
@@ -146,7 +146,6 @@ struct CellScratch {
   template <int L>
   bool allocate(const Cell<L>& cell, int plane_count, int local_count) {
     const Grid& g = cell.grid;
-    const Index lines = line_floats(g);
     const struct {
       float** block;
       Index size, count;
@@ -154,8 +153,7 @@ struct CellScratch {
                  {planes, g.padded, plane_count},
                  {pooled, g.chunk(), cell.sources},
                  {&centered, g.chunk(), 1},
-                 {&line, lines, 1},
-                 {&spare, lines, 1},
+                 {&line, g.width * g.pixel, 1},
                  {&held, g.in_size(), 1},
                  {&averages, cell.c, 1},
                  {&covariances, cell.c * cell.c, 1},
@@ -173,7 +171,6 @@ struct CellScratch {
     };
     clear(source);
     for (int i = 0; i < plane_count; ++i) clear(planes[i]);
-    clear_line<false>(g, line);
     return true;
   }
 };
