@@ -192,3 +192,27 @@ def cell_backward(
     threads: int = 1,
     isa: str = "",
 ) -> None: ...
+def parts_split(
+    whole: int,
+    first: int,
+    rest: int,
+    *,
+    pixels: int,
+    own: int,
+    parts: int,
+    shuffled: bool,
+    threads: int = 1,
+    isa: str = "",
+) -> None: ...
+def parts_join(
+    first: int,
+    rest: int,
+    whole: int,
+    *,
+    pixels: int,
+    own: int,
+    parts: int,
+    shuffled: bool,
+    threads: int = 1,
+    isa: str = "",
+) -> None: ...

@@ -1,4 +1,4 @@
-// The operator of a whole search cell on raw addresses.
+// The operators of a whole search cell and of parts of channels, on raw addresses.
 
 #include <array>
 
@@ -64,6 +64,32 @@ void cell_backward(std::uintptr_t grad, std::uintptr_t x, std::uintptr_t alpha,
     throw std::bad_alloc();
 }
 
+PartsShape checked(std::ptrdiff_t pixels, std::ptrdiff_t own, std::ptrdiff_t parts, bool shuffled) {
+  if (pixels < 1 || own < 1 || parts < 2)
+    throw py::value_error("need pixels and two parts or more");
+  return {pixels, own, parts, shuffled};
+}
+
+void parts_split(std::uintptr_t whole, std::uintptr_t first, std::uintptr_t rest,
+                 std::ptrdiff_t pixels, std::ptrdiff_t own, std::ptrdiff_t parts, bool shuffled,
+                 int threads, const std::string& isa) {
+  const PartsShape shape = checked(pixels, own, parts, shuffled);
+  const PartsTable& table = *find(isa).parts;
+  py::gil_scoped_release release;
+  table.split(shape, pointer<const float>(whole), pointer<float>(first), pointer<float>(rest),
+              threads);
+}
+
+void parts_join(std::uintptr_t first, std::uintptr_t rest, std::uintptr_t whole,
+                std::ptrdiff_t pixels, std::ptrdiff_t own, std::ptrdiff_t parts, bool shuffled,
+                int threads, const std::string& isa) {
+  const PartsShape shape = checked(pixels, own, parts, shuffled);
+  const PartsTable& table = *find(isa).parts;
+  py::gil_scoped_release release;
+  table.join(shape, pointer<const float>(first), pointer<const float>(rest), pointer<float>(whole),
+             threads);
+}
+
 }  // namespace
 
 void define_cell(py::module_& module) {
@@ -78,6 +104,12 @@ void define_cell(py::module_& module) {
              py::arg("batch"), py::arg("channels"), py::arg("height"), py::arg("width"),
              py::arg("nodes"), py::arg("training"), py::arg("epsilon"), py::arg("threads") = 1,
              py::arg("isa") = "");
+  module.def("parts_split", &parts_split, py::arg("whole"), py::arg("first"), py::arg("rest"),
+             py::kw_only(), py::arg("pixels"), py::arg("own"), py::arg("parts"),
+             py::arg("shuffled"), py::arg("threads") = 1, py::arg("isa") = "");
+  module.def("parts_join", &parts_join, py::arg("first"), py::arg("rest"), py::arg("whole"),
+             py::kw_only(), py::arg("pixels"), py::arg("own"), py::arg("parts"),
+             py::arg("shuffled"), py::arg("threads") = 1, py::arg("isa") = "");
 }
 
 }  // namespace nasturtium::kernels

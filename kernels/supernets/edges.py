@@ -11,6 +11,7 @@ from ..cell.ops import searched_cell
 from ..cell.spec import CANDIDATES as CELL_CANDIDATES
 from ..mixed_op.module import MixedEdge
 from ..mixed_op.spec import CANDIDATES
+from ..parts.ops import join_channels, split_channels
 from ..statistics import count_batch, running_of
 
 __all__ = ["CELL_CANDIDATES", "CellEdge", "Mix", "PartialEdge", "fused", "norm_of", "plain"]
@@ -70,23 +71,23 @@ class PartialEdge(nn.Module):
             nn.MaxPool2d(2, 2, ceil_mode=True) if stride == 2 else nn.Identity()
         )
 
-    def _run(self, x: Tensor, alpha: Tensor, mix: Mix) -> Tensor:
-        n, c, *_ = x.shape
-        own = c // self.part
-        if self.part == 1:
-            return mix(self.mixed, x, alpha)
-        out = torch.cat([mix(self.mixed, x[:, :own], alpha), self.bypass(x[:, own:])], 1)
-        h, w = out.shape[2:]
-        # The shuffle: the channel with number i in part k becomes number k of group i.
-        return out.view(n, self.part, own, h, w).transpose(1, 2).reshape(n, c, h, w)
-
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """``[N, C, H, W]`` mixed by alpha ``[K]``; see ``MixedEdge``."""
-        return self._run(x, alpha, fused)
+        if self.part == 1:
+            return fused(self.mixed, x, alpha)
+        own, rest = split_channels(x, self.part)
+        return join_channels(self.mixed(own, alpha), self.bypass(rest), shuffled=True)
 
     def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
         """The same by the candidates' own modules."""
-        return self._run(x, alpha, plain)
+        n, c, *_ = x.shape
+        own = c // self.part
+        if self.part == 1:
+            return self.mixed.plain(x, alpha)
+        out = torch.cat([self.mixed.plain(x[:, :own], alpha), self.bypass(x[:, own:])], 1)
+        h, w = out.shape[2:]
+        # The shuffle: the channel with number i in part k becomes number k of group i.
+        return out.view(n, self.part, own, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
 class CellEdge(nn.Module):
