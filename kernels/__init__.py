@@ -5,7 +5,9 @@
 cell, and ``mixed_operation`` computes all its candidates at once; ``node_sum`` does so for all
 edges into one node. Its parts are for any candidates:
 ``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
-and sums branches, normalized. ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
+and sums branches, normalized. ``searched_cell`` is a whole
+cell of NAS-Bench-201, ``split_channels`` and ``join_channels`` are what passes PC-DARTS's edge by.
+``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
 DARTS, PC-DARTS and NAS-Bench-201 that are made of them. ``NASTURTIUM_KERNELS=reference`` switches
 every kernel off. Importing this package does not import torch: the names below do, on first use.
 """
@@ -18,11 +20,13 @@ from typing import TYPE_CHECKING, Any
 from .dispatch import Choice, KernelFallback, available
 
 if TYPE_CHECKING:
+    from .cell.ops import searched_cell
     from .depthwise.module import DepthwiseConv2d, accelerate
     from .depthwise.ops import depthwise_conv2d
     from .mix.ops import normalize_and_mix
     from .mixed_op.module import MixedEdge
     from .mixed_op.ops import mixed_operation, node_sum
+    from .parts.ops import join_channels, split_channels
     from .separable.ops import separable_bank
     from .statistics import Running
     from .supernets.darts import SearchNetwork
@@ -42,10 +46,13 @@ __all__ = [
     "accelerate",
     "available",
     "depthwise_conv2d",
+    "join_channels",
     "mixed_operation",
     "node_sum",
     "normalize_and_mix",
+    "searched_cell",
     "separable_bank",
+    "split_channels",
 ]
 
 _HOME = {
@@ -61,7 +68,10 @@ _HOME = {
     "mixed_operation": ".mixed_op.ops",
     "node_sum": ".mixed_op.ops",
     "normalize_and_mix": ".mix.ops",
+    "searched_cell": ".cell.ops",
+    "join_channels": ".parts.ops",
     "separable_bank": ".separable.ops",
+    "split_channels": ".parts.ops",
 }
 
 

@@ -69,4 +69,5 @@ PYBIND11_MODULE(_cpu, module) {
              py::arg("kernel"), py::arg("stride"), py::arg("dilation"),
              py::arg("channels_last") = false, py::arg("threads") = 1, py::arg("isa") = "");
   define_mixed(module);
+  define_cell(module);
 }

@@ -9,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "cell/cpu.hpp"
 #include "depthwise/cpu.hpp"
 #include "mix/cpu.hpp"
 #include "mixed_op/cpu.hpp"
+#include "parts/cpu.hpp"
 #include "separable/cpu.hpp"
 
 namespace py = pybind11;
@@ -24,6 +26,8 @@ namespace nasturtium::kernels {
   extern const MixedTable mixed_op;                      \
   extern const MixTable normalize_and_mix;               \
   extern const BankTable separable_bank;                 \
+  extern const CellTable searched_cell;                  \
+  extern const PartsTable channel_parts;                 \
   }
 #ifdef NASTURTIUM_X86
 NASTURTIUM_TABLES(v2)
@@ -40,6 +44,8 @@ struct Isa {
   const MixedTable* mixed;
   const MixTable* mix;
   const BankTable* bank;
+  const CellTable* cell;
+  const PartsTable* parts;
 };
 
 // What this processor can run, the best last.
@@ -49,16 +55,20 @@ inline const std::vector<Isa>& available() {
 #ifdef NASTURTIUM_X86
     __builtin_cpu_init();
     list.push_back({"x86-64-v2", &v2::depthwise, &v2::depthwise_last, &v2::mixed_op,
-                    &v2::normalize_and_mix, &v2::separable_bank});
+                    &v2::normalize_and_mix, &v2::separable_bank, &v2::searched_cell,
+                    &v2::channel_parts});
     if (__builtin_cpu_supports("x86-64-v3"))
       list.push_back({"x86-64-v3", &v3::depthwise, &v3::depthwise_last, &v3::mixed_op,
-                      &v3::normalize_and_mix, &v3::separable_bank});
+                      &v3::normalize_and_mix, &v3::separable_bank, &v3::searched_cell,
+                      &v3::channel_parts});
     if (__builtin_cpu_supports("x86-64-v4"))
       list.push_back({"x86-64-v4", &v4::depthwise, &v4::depthwise_last, &v4::mixed_op,
-                      &v4::normalize_and_mix, &v4::separable_bank});
+                      &v4::normalize_and_mix, &v4::separable_bank, &v4::searched_cell,
+                      &v4::channel_parts});
 #else
     list.push_back({"generic", &generic::depthwise, &generic::depthwise_last, &generic::mixed_op,
-                    &generic::normalize_and_mix, &generic::separable_bank});
+                    &generic::normalize_and_mix, &generic::separable_bank, &generic::searched_cell,
+                    &generic::channel_parts});
 #endif
     return list;
   }();
@@ -86,7 +96,8 @@ std::vector<T*> pointers(const Addresses& addresses) {
   return found;
 }
 
-// The operators of mixed edges (bind_mixed.cc).
+// The operators of mixed edges (bind_mixed.cc), and of whole cells (bind_cell.cc).
 void define_mixed(py::module_& module);
+void define_cell(py::module_& module);
 
 }  // namespace nasturtium::kernels

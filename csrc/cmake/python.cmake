@@ -15,7 +15,8 @@ install(TARGETS _core LIBRARY DESTINATION "${module_dir}")
 # Each kernel is compiled once per instruction set, in a namespace of that name; the module picks
 # one at run time. Contraction is allowed here: a fused multiply-add is what these loops are made of.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
-pybind11_add_module(_cpu MODULE NO_EXTRAS kernels/bind.cc kernels/bind_mixed.cc)
+pybind11_add_module(_cpu MODULE NO_EXTRAS kernels/bind.cc kernels/bind_mixed.cc
+                    kernels/bind_cell.cc)
 target_link_libraries(_cpu PRIVATE nasturtium_flags OpenMP::OpenMP_CXX)
 if(is_x86)
   set(isas v2 v3 v4)

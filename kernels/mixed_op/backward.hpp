@@ -102,7 +102,7 @@ struct Backward {
   double product(int term, Index which, Index channel) const {
     double sum = 0;
     for (Index unit = 0; unit < f.e.units.count; ++unit)
-      sum += products[((unit * f.many + term) * 3 + which) * f.e.pixel + channel];
+      sum += f.e.of_pixel(products + ((unit * f.many + term) * 3 + which) * f.e.pixel, channel);
     return sum;
   }
   // Where a gradient times centered value has this sum.
@@ -220,7 +220,7 @@ struct Backward {
     const Edge& e = f.e;
     const Grid& g = e.whole;
     const float *from = f.image(t, n), *own = gradient(t, n);
-    const bool wide = e.pixel != e.s.channels;
+    const bool wide = e.copied();
     float* to = !grad_x ? nullptr : wide ? t.image : grad_x + n * g.in_size();
     if (grad_x) std::memset(to, 0, static_cast<std::size_t>(g.in_size()) * sizeof(float));
     bool any = false;
@@ -239,8 +239,7 @@ struct Backward {
     if (!grad_x) return;
     if (any) mask_row<L>(from, g.in_size(), to);
     others(t, n, from, own, to);
-    const Index pixels = g.height * g.width;
-    if (wide) narrow(to, pixels, e.s.channels, e.pixel, grad_x + n * pixels * e.s.channels);
+    if (wide) own_pixels(e, to, n, g.height * g.width, grad_x);
   }
 
   // What the skipped input and the pools add to the gradient of x.
@@ -284,8 +283,9 @@ struct Backward {
       return true;
     });
     for (int i = 0; i < e.plan.stages; ++i) {
-      const Index taps = e.filter[i].tap_count(), channels = e.s.channels;
-      const float* from = total + offset[i];
+      const Index taps = e.filter[i].tap_count(), channels = e.own;
+      float* from = total + offset[i];
+      e.fold(e.filter[i], from);
       if (!taps) {
         for (Index b = 0; b < channels; ++b)
           for (Index a = 0; a < channels; ++a) {

@@ -13,7 +13,7 @@ constexpr int kMostLanes = kLanes, kFewLanes = kLanes < 8 ? kLanes : 8;
 
 // Pixels are multiples of eight floats: of sixteen lanes only where those divide them.
 inline bool full_width(const MixedShape& s) {
-  return kMostLanes <= 8 || round_up(s.channels, 8) % kMostLanes == 0;
+  return kMostLanes <= 8 || round_up(packed(s).channels, 8) % kMostLanes == 0;
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ struct MixedShape {
   bool training;  // statistics of the batch, or else those that are given
   double epsilon;
   bool each;  // alpha is [batch][count], or else [count]
+  bool pack;  // images may lie side by side in a pixel: of all edges of a sum, or of none
 };
 
 constexpr int kMostEdges = 16;

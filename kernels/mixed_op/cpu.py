@@ -39,6 +39,11 @@ class Term(NamedTuple):
         return Term(x.contiguous(memory_format=LAST), alpha.contiguous(), own, *rest)
 
 
+def _packable(terms: Sequence[Term]) -> bool:
+    """Whether images may lie side by side in a pixel: those of all edges of a sum, or none."""
+    return all(t.stride == 1 and t.alpha.dim() == 1 for t in terms)
+
+
 def _threads(x: Tensor) -> int:
     return max(1, min(torch.get_num_threads(), x.numel() // _WORK_PER_THREAD))
 
@@ -66,6 +71,7 @@ def forward(name: str, terms: Sequence[Term], out: Tensor, training: bool, epsil
         training=training,
         epsilon=epsilon,
         each=[t.alpha.dim() == 2 for t in terms],
+        pack=_packable(terms),
         threads=_threads(x),
     )
 
@@ -86,12 +92,14 @@ def backward(
     dispatch.ran[f"{name}_backward", "cpu"] += 1
     grad = grad.contiguous(memory_format=LAST)
     return [
-        _of_edge(grad, term, training, epsilon, need)
+        _of_edge(grad, term, training, epsilon, need, _packable(terms))
         for term, need in zip(terms, needs, strict=True)
     ]
 
 
-def _of_edge(grad: Tensor, term: Term, training: bool, epsilon: float, needs: int) -> list[Tensor]:
+def _of_edge(
+    grad: Tensor, term: Term, training: bool, epsilon: float, needs: int, pack: bool
+) -> list[Tensor]:
     from .. import _cpu
 
     x = term.x
@@ -116,6 +124,7 @@ def _of_edge(grad: Tensor, term: Term, training: bool, epsilon: float, needs: in
         training=training,
         epsilon=epsilon,
         each=term.alpha.dim() == 2,
+        pack=pack,
         threads=_threads(x),
     )
     return found

@@ -81,8 +81,23 @@ struct Units {
   }
 };
 
+// The shape with several images side by side in a pixel, where their few channels fill a register
+// together: one of twice the channels and half the batch, whose weights repeat.
+inline MixedShape packed(MixedShape s) {
+  if (s.stride != 1 || s.each || !s.pack) return s;
+  for (Index lanes = kLanes > 8 ? kLanes : 8; lanes >= 8; lanes /= 2) {
+    const Index many = lanes / s.channels;
+    if (many < 2 || lanes % s.channels || s.batch % many) continue;
+    s.channels *= many;
+    s.batch /= many;
+    return s;
+  }
+  return s;
+}
+
 struct Edge {
-  const MixedShape& s;
+  MixedShape s;      // packed
+  Index own, packs;  // channels of one image, and images of a pixel
   Plan plan;
   Grid whole, half;  // of stages that read x, and of second stages
   Units units;
@@ -95,11 +110,13 @@ struct Edge {
   Arena arena;
 
   explicit Edge(const MixedShape& shape)
-      : s(shape),
-        plan(shape),
-        whole(shape.channels, shape.height, shape.width, shape.stride, plan.border(false)),
-        half(shape.channels, whole.out_height, whole.out_width, 1, plan.border(true)),
-        units(shape.batch),
+      : s(packed(shape)),
+        own(shape.channels),
+        packs(s.channels / own),
+        plan(s),
+        whole(s.channels, s.height, s.width, s.stride, plan.border(false)),
+        half(s.channels, whole.out_height, whole.out_width, 1, plan.border(true)),
+        units(s.batch),
         pixel(whole.pixel) {}
 
   bool prepare(const float* const* weights) {
@@ -114,9 +131,19 @@ struct Edge {
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kMostNorms * pixel);
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kCandidates * pixel);
     arena.reserve<double>(units.count * plan.norms * 2 * pixel);
-    if (!arena.allocate()) return false;
+    Arena repeated;
+    repeated.reserve<float>(packs > 1 ? 25 * s.channels : 0);
+    repeated.reserve<float>(packs > 1 ? s.channels * s.channels : 0);
+    if (!arena.allocate() || !repeated.allocate()) return false;
+    float* taps = repeated.take<float>(packs > 1 ? 25 * s.channels : 0);
+    float* point = repeated.take<float>(packs > 1 ? s.channels * s.channels : 0);
     for (int i = 0; i < plan.stages; ++i) {
       const float *one = weights[2 * i], *other = weights[2 * i + 1];
+      if (packs > 1) {
+        repeat(filter[i], one, other, taps, point);
+        one = taps;
+        other = point;
+      }
       if (filter[i].kernel)
         filter[i].take(arena, s.channels, pixel, one, other);
       else
@@ -132,19 +159,52 @@ struct Edge {
     return true;
   }
 
+  // Weights of one image as those of a pixel: images do not meet.
+  void repeat(const Filter& f, const float* depthwise, const float* pointwise, float* taps,
+              float* point) const {
+    const Index count = f.tap_count();
+    for (Index i = 0; i < s.channels * s.channels; ++i) point[i] = 0;
+    for (Index c = 0; c < s.channels; ++c) {
+      const Index first = c / own * own;
+      for (Index t = 0; t < count; ++t) taps[c * count + t] = depthwise[(c - first) * count + t];
+      for (Index a = 0; a < own; ++a)
+        point[c * s.channels + first + a] = pointwise[(c - first) * own + a];
+    }
+  }
+  // A channel's sum over the images of a pixel, each of which has it.
+  double of_pixel(const double* sums_, Index channel) const {
+    if (packs == 1) return sums_[channel];
+    double sum = 0;
+    for (Index p = 0; p < packs; ++p) sum += sums_[p * own + channel % own];
+    return sum;
+  }
+  // The same for sums that lie as a filter's taps and point, in place.
+  void fold(const Filter& f, float* from) const {
+    float* point = from + f.tap_count() * pixel;
+    for (Index p = 1; p < packs; ++p)
+      for (Index c = 0; c < own; ++c) {
+        for (Index t = 0; t < f.tap_count(); ++t)
+          from[t * pixel + c] += from[t * pixel + p * own + c];
+        for (Index a = 0; a < own; ++a)
+          point[a * pixel + c] += point[(p * own + a) * pixel + p * own + c];
+      }
+  }
+  // Whether images are copied into pixels of whole vectors.
+  bool copied() const { return pixel != own; }
+
   double* first(Index unit, int norm) const {
     return sums + (unit * plan.norms + norm) * 2 * pixel;
   }
   double* second(Index unit, int norm) const { return first(unit, norm) + pixel; }
   double elements() const {
-    return static_cast<double>(s.batch * whole.out_height * whole.out_width);
+    return static_cast<double>(s.batch * packs * whole.out_height * whole.out_width);
   }
 
   // What one channel's sums over all units come to.
   double total(int norm, Index which, Index channel) const {
     double sum = 0;
     for (Index unit = 0; unit < units.count; ++unit)
-      sum += first(unit, norm)[which * pixel + channel];
+      sum += of_pixel(first(unit, norm) + which * pixel, channel);
     return sum;
   }
 
@@ -156,7 +216,7 @@ struct Edge {
   void read_norms(const float* about, const float* variance) const {
     for (int norm = 0; norm < plan.norms; ++norm)
       for (Index c = 0; c < pixel; ++c) {
-        const Index at = norm * s.channels + c;
+        const Index at = norm * own + c % own;
         if (c < s.channels)
           set_norm(norm, c, static_cast<double>(about[at]), static_cast<double>(variance[at]));
         else
@@ -202,7 +262,7 @@ struct Scratch {
   bool allocate(const Edge& e, const Grid& source_grid, const Grid* spread_grid, bool keep_here) {
     const Index chunk_size = e.whole.chunk() > e.half.chunk() ? e.whole.chunk() : e.half.chunk();
     const Index padded[2] = {source_grid.padded, spread_grid ? spread_grid->padded : 0};
-    const Index wide = e.pixel != e.s.channels ? e.whole.in_size() : 0;
+    const Index wide = e.copied() ? e.whole.in_size() : 0;
     const struct {
       float** block;
       Index size;
@@ -253,13 +313,37 @@ bool for_images(const Edge& e, int threads, const Grid& source, const Grid* spre
       e, threads, [&](Scratch& t) { return t.allocate(e, source, spread, false); }, body);
 }
 
+// `channels` floats of every pixel, from pixels `from_step` floats apart to others.
+inline void move_pixels(const float* from, Index pixels, Index channels, Index from_step,
+                        Index to_step, float* to) {
+  if (channels == 4) {  // one move
+    for (Index i = 0; i < pixels; ++i, from += from_step, to += to_step)
+      Simd<4>::store(to, Simd<4>::load(from));
+    return;
+  }
+  for (Index i = 0; i < pixels; ++i, from += from_step, to += to_step)
+    for (Index c = 0; c < channels; ++c) to[c] = from[c];
+}
+
 // Image n with whole vectors of channels: in place, or copied into `to`.
 inline const float* whole_pixels(const Edge& e, const float* images, Index n, Index pixels,
                                  float* to) {
   const float* from = images + n * pixels * e.s.channels;
-  if (e.pixel == e.s.channels) return from;
-  widen(from, pixels, e.s.channels, e.pixel, to);
+  if (!e.copied()) return from;
+  if (e.packs == 1) {
+    widen(from, pixels, e.own, e.pixel, to);
+    return to;
+  }
+  for (Index p = 0; p < e.packs; ++p, from += pixels * e.own)
+    move_pixels(from, pixels, e.own, e.own, e.pixel, to + p * e.own);
   return to;
+}
+
+// The other way round.
+inline void own_pixels(const Edge& e, const float* from, Index n, Index pixels, float* images) {
+  float* to = images + n * pixels * e.s.channels;
+  for (Index p = 0; p < e.packs; ++p, to += pixels * e.own)
+    move_pixels(from + p * e.own, pixels, e.own, e.pixel, e.own, to);
 }
 
 }  // namespace

@@ -111,8 +111,9 @@ inline void settle(const Edge& e, bool second, float* mean, float* variance) {
     for (Index c = 0; c < e.s.channels; ++c) {
       const Moments found(e.total(norm, 0, c), e.total(norm, 1, c), e.elements());
       e.set_norm(norm, c, found.mean, found.variance);
-      mean[norm * e.s.channels + c] = static_cast<float>(found.mean);
-      variance[norm * e.s.channels + c] = static_cast<float>(found.variance);
+      if (c >= e.own) continue;
+      mean[norm * e.own + c] = static_cast<float>(found.mean);
+      variance[norm * e.own + c] = static_cast<float>(found.variance);
     }
     for (Index c = e.s.channels; c < e.pixel; ++c)
       e.mean[norm * e.pixel + c] = e.inverse[norm * e.pixel + c] = 0;
@@ -169,7 +170,7 @@ template <int L>
 void sum_image(const Summands<L>& all, const Scratch* scratch, Index n, float* out) {
   const Edge& e = all.item[0]->e;
   const Grid& g = e.whole;
-  const bool wide = e.pixel != e.s.channels;
+  const bool wide = e.copied();
   const Index pixels = g.out_height * g.out_width;
   float* to = wide ? scratch[0].image : out + n * g.out_size();
   const float* from[kMostEdges];
@@ -181,7 +182,7 @@ void sum_image(const Summands<L>& all, const Scratch* scratch, Index n, float* o
     for (int i = 0; i < all.count; ++i)
       all.item[i]->f.sum_rows(scratch[i], n, from[i], y, rows, i > 0, to + y * g.out_row());
   });
-  if (wide) narrow(to, pixels, e.s.channels, e.pixel, out + n * pixels * e.s.channels);
+  if (wide) own_pixels(e, to, n, pixels, out);
 }
 
 struct ScratchOfEdges {

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from ..mix.ops import normalize_and_mix
+from ..cell.ops import searched_cell
+from ..cell.spec import CANDIDATES as CELL_CANDIDATES
 from ..mixed_op.module import MixedEdge
 from ..mixed_op.spec import CANDIDATES
+from ..parts.ops import join_channels, split_channels
 from ..statistics import count_batch, running_of
 
 __all__ = ["CELL_CANDIDATES", "CellEdge", "Mix", "PartialEdge", "fused", "norm_of", "plain"]
-
-CELL_CANDIDATES = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 
 # How a network runs one of its edges.
 Mix = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -71,23 +71,23 @@ class PartialEdge(nn.Module):
             nn.MaxPool2d(2, 2, ceil_mode=True) if stride == 2 else nn.Identity()
         )
 
-    def _run(self, x: Tensor, alpha: Tensor, mix: Mix) -> Tensor:
-        n, c, *_ = x.shape
-        own = c // self.part
-        if self.part == 1:
-            return mix(self.mixed, x, alpha)
-        out = torch.cat([mix(self.mixed, x[:, :own], alpha), self.bypass(x[:, own:])], 1)
-        h, w = out.shape[2:]
-        # The shuffle: the channel with number i in part k becomes number k of group i.
-        return out.view(n, self.part, own, h, w).transpose(1, 2).reshape(n, c, h, w)
-
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """``[N, C, H, W]`` mixed by alpha ``[K]``; see ``MixedEdge``."""
-        return self._run(x, alpha, fused)
+        if self.part == 1:
+            return fused(self.mixed, x, alpha)
+        own, rest = split_channels(x, self.part)
+        return join_channels(self.mixed(own, alpha), self.bypass(rest), shuffled=True)
 
     def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
         """The same by the candidates' own modules."""
-        return self._run(x, alpha, plain)
+        n, c, *_ = x.shape
+        own = c // self.part
+        if self.part == 1:
+            return self.mixed.plain(x, alpha)
+        out = torch.cat([self.mixed.plain(x[:, :own], alpha), self.bypass(x[:, own:])], 1)
+        h, w = out.shape[2:]
+        # The shuffle: the channel with number i in part k becomes number k of group i.
+        return out.view(n, self.part, own, h, w).transpose(1, 2).reshape(n, c, h, w)
 
 
 class CellEdge(nn.Module):
@@ -110,12 +110,8 @@ class CellEdge(nn.Module):
         self.norm_1x1, self.norm_3x3 = norm_of(channels), norm_of(channels)
         self.pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False)
 
-    def branches(self, active: Tensor) -> list[Tensor]:
-        """Both convolutions of an activated input, before their normalizations."""
-        return [self.conv_1x1(active), self.conv_3x3(active)]
-
     def norms(self) -> list[nn.BatchNorm2d]:
-        """The normalizations of ``branches``."""
+        """Of both convolutions."""
         return [self.norm_1x1, self.norm_3x3]
 
     def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
@@ -132,33 +128,30 @@ class CellEdge(nn.Module):
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """``[N, C, H, W]`` mixed by alpha ``[5]``."""
-        return mix_into_node([self], [x], alpha[None])
+        return mix_cell([self], x, alpha[None])
 
 
-def mix_into_node(edges: Sequence[CellEdge], inputs: Sequence[Tensor], alpha: Tensor) -> Tensor:
-    """The sum of several edges, written once: their branches are normalized and mixed together.
+def mix_cell(edges: Sequence[CellEdge], x: Tensor, alpha: Tensor) -> Tensor:
+    """The last node of a cell in one operator.
 
     Args:
-        edges: into the node.
-        inputs: ``[N, C, H, W]``, the source of each edge.
+        edges: of all pairs of nodes, by target and then by source.
+        x: ``[N, C, H, W]``, the first node.
         alpha: ``[edges, 5]``.
     """
-    branches: list[Tensor] = []
-    norms: list[nn.BatchNorm2d] = []
-    for edge, x in zip(edges, inputs, strict=True):
-        branches += [x, *edge.branches(x.relu()), edge.pool(x)]
-        norms += edge.norms()
+    norms = [norm for edge in edges for norm in edge.norms()]
     first = norms[0]
-    training = first.training
-    out = normalize_and_mix(
-        branches,
-        alpha[:, 1:].reshape(-1),
-        normalized=[False, True, True, False] * len(edges),
+    weights = [edge.conv_1x1.weight for edge in edges] + [edge.conv_3x3.weight for edge in edges]
+    out = searched_cell(
+        x,
+        alpha,
+        weights,
+        nodes=next(n for n in range(2, len(edges) + 2) if n * (n - 1) // 2 == len(edges)),
         running=running_of(norms),
-        training=training,
+        training=first.training,
         momentum=0.1 if first.momentum is None else first.momentum,
         epsilon=first.eps,
     )
-    if training:
+    if first.training:
         count_batch(norms)
     return out

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from .edges import CellEdge, mix_into_node, norm_of
+from ..cell.spec import pairs
+from .edges import CellEdge, mix_cell, norm_of
 
 __all__ = ["NODES", "CellSearchNetwork", "SearchedCell"]
 
 NODES = 4
-PAIRS = tuple((source, target) for target in range(1, NODES) for source in range(target))
+PAIRS = tuple(pairs(NODES))
 
 
 class SearchedCell(nn.Module):
@@ -33,12 +34,9 @@ class SearchedCell(nn.Module):
         return found
 
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
-        """``[N, C, H, W]`` to the last node, by alpha ``[6, 5]``; one operator mixes a node."""
-        values = [x]
-        for node in range(1, NODES):
-            numbers, edges = zip(*self._into(node), strict=True)
-            values.append(mix_into_node(edges, values, alpha[list(numbers)]))
-        return values[-1]
+        """``[N, C, H, W]`` to the last node, by alpha ``[6, 5]``, in one operator."""
+        edges = [edge for edge in self.edges if isinstance(edge, CellEdge)]
+        return mix_cell(edges, x, alpha)
 
     def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
         """The same by the candidates' own modules."""

@@ -139,6 +139,27 @@ def test_all_candidates_at_once(shape, stride):
     check(*tensors(shape, edge, seed=next(seeds)), edge)
 
 
+@pytest.mark.parametrize("shape", [(6, 4, 7, 9), (16, 4, 6, 5), (8, 2, 6, 6), (4, 8, 5, 6)])
+def test_images_side_by_side_in_a_pixel(shape):
+    """A batch that divides is packed, one image more is not: the same sums in another order."""
+    edge = Edge(CANDIDATES)
+    seeds = (s for s in itertools.count() if nearest_to_a_kink(
+        *(lambda t: (t[0], t[2]))(tensors(shape, edge, seed=s)), edge) > 1e-5)  # fmt: skip
+    case = (*tensors(shape, edge, seed=next(seeds)), edge)
+    check(*case)
+    more = {"running": statistics(edge, shape[1]), "training": False}
+    whole = derive(*case, "cpu", **more)
+    odd = derive(case[0][:-1], *case[1:3], case[3][:-1], edge, "cpu", **more)
+    for which in (0, 1):
+        assert torch.allclose(whole[which][:-1], odd[which], rtol=1e-5, atol=1e-5)
+    threads, found = torch.get_num_threads(), []
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        found.append(derive(*case, "cpu"))
+    torch.set_num_threads(threads)
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
 def test_agrees_with_loops_over_the_definition():
     for stride in (1, 2):
         edge = Edge(CANDIDATES, stride)

@@ -105,7 +105,7 @@ EDGES = [
         "NAS-Bench-201 edge",
         CellEdge,
         (5,),
-        operator="normalize_and_mix",
+        operator="searched_cell",
         speedups=({_COMPILED: 1.2}, {}),
     ),
 ]
@@ -122,7 +122,7 @@ NETWORKS = [
         "NAS-Bench-201 search network",
         CellSearchNetwork,
         (6, 5),
-        operator="normalize_and_mix",
+        operator="searched_cell",
         network=True,
         kept=0.5,
         speedups=({"eager": 2.7, "channels-last": 1.8}, {}),
