@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
+from ..gpu import register_triton
 from ..statistics import Running, stacked, update
 from . import reference
 from .spec import CANDIDATES, Edge, as_edge, padded_channels
@@ -41,7 +43,7 @@ def _sizes(
     }
 
 
-@torch.library.custom_op("nasturtium::mixed_operation", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::mixed_operation", mutates_args=())
 def _forward(
     x: Tensor,
     alpha: Tensor,
@@ -58,11 +60,29 @@ def _forward(
 
     ``mean`` and ``variance`` are read when not training.
     """
+    settings = (candidates, stride, training, epsilon, keep)
+    found: tuple[Tensor, Tensor, Tensor, Tensor] = dispatch.forward(
+        NAME, x.device.type, x, alpha, weights, mean, variance, *settings
+    )
+    return found
+
+
+def _cpu_forward(
+    x: Tensor,
+    alpha: Tensor,
+    weights: list[Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    candidates: list[int],
+    stride: int,
+    training: bool,
+    epsilon: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     from .. import _cpu
 
-    dispatch.ran[NAME, "cpu"] += 1
     x, weights = x.contiguous(memory_format=_LAST), [w.contiguous() for w in weights]
-    out, kept, mean, variance = _outputs(x, mean, variance, candidates, stride, training, keep)
+    out, kept, mean, variance = outputs(x, mean, variance, candidates, stride, training, keep)
     _cpu.mixed_forward(
         x.data_ptr(),
         alpha.contiguous().data_ptr(),
@@ -76,7 +96,7 @@ def _forward(
     return out, kept, mean, variance
 
 
-def _outputs(
+def outputs(
     x: Tensor,
     mean: Tensor,
     variance: Tensor,
@@ -108,12 +128,10 @@ def _(
     epsilon: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _outputs(x, mean, variance, candidates, stride, training, keep)
+    return outputs(x, mean, variance, candidates, stride, training, keep)
 
 
-@torch.library.custom_op(
-    "nasturtium::mixed_operation_backward", mutates_args=(), device_types="cpu"
-)
+@torch.library.custom_op("nasturtium::mixed_operation_backward", mutates_args=())
 def _backward(
     grad: Tensor,
     x: Tensor,
@@ -129,12 +147,32 @@ def _backward(
     needs: int,
 ) -> list[Tensor]:
     """Gradients of x (``needs`` & 1), of alpha (2) and of all weights (4); the others are empty."""
+    settings = (candidates, stride, training, epsilon, needs)
+    found: list[Tensor] = dispatch.backward(
+        NAME, x.device.type, grad, x, alpha, weights, kept, mean, variance, *settings
+    )
+    return found
+
+
+def _cpu_backward(
+    grad: Tensor,
+    x: Tensor,
+    alpha: Tensor,
+    weights: list[Tensor],
+    kept: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    candidates: list[int],
+    stride: int,
+    training: bool,
+    epsilon: float,
+    needs: int,
+) -> list[Tensor]:
     from .. import _cpu
 
-    dispatch.ran[f"{NAME}_backward", "cpu"] += 1
     x, grad = x.contiguous(memory_format=_LAST), grad.contiguous(memory_format=_LAST)
     weights = [w.contiguous() for w in weights]
-    found = _gradients(x, alpha, weights, needs)
+    found = gradients(x, alpha, weights, needs)
     _cpu.mixed_backward(
         grad.data_ptr(),
         x.data_ptr(),
@@ -151,7 +189,7 @@ def _backward(
     return found
 
 
-def _gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
+def gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
     def like(t: Tensor, form: torch.memory_format, wanted: int) -> Tensor:
         if not wanted:
             return t.new_empty(0)
@@ -180,7 +218,7 @@ def _(
     epsilon: float,
     needs: int,
 ) -> list[Tensor]:
-    return _gradients(x, alpha, weights, needs)
+    return gradients(x, alpha, weights, needs)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -238,6 +276,8 @@ def _differentiable(
 
 
 _forward.register_autograd(_gradient, setup_context=_save)
+dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
+register_triton(NAME, f"{__package__}.gpu")
 
 
 def _unsupported(
@@ -265,12 +305,12 @@ def explain(
 ) -> Choice:
     """Which implementation ``mixed_operation`` takes for these arguments, and why."""
     unsupported = _unsupported(x, alpha, weights, as_edge(candidates, stride), training)
-    return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
+    return choose(NAME, device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _chosen(device: str, dtype: str, unsupported: str) -> str:
-    choice = choose(device=device, dtype=dtype, unsupported=unsupported)
+    choice = choose(NAME, device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)
     return choice.name
 
