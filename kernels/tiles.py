@@ -114,9 +114,10 @@ def tuned(*forms: dict[str, int], key: Sequence[str] = ()) -> Callable[[Any], Tu
     return lambda function: Tuned(function, forms, key)
 
 
-# Forms of kernels whose tiles have so many lanes.
-LANES = ({"LANES": 1024, "num_warps": 4}, {"LANES": 2048, "num_warps": 4},
-         {"LANES": 512, "num_warps": 1})  # fmt: skip
+# Forms of kernels that keep nothing between tiles, and of those that keep sums in every lane: one
+# warp alone needs no barriers to add its lanes.
+LANES = ({"LANES": 1024, "num_warps": 4}, {"LANES": 2048, "num_warps": 4})
+SUMS = ({"LANES": 1024, "num_warps": 4}, {"LANES": 256, "num_warps": 1})
 
 
 @triton.jit
@@ -149,6 +150,20 @@ def join_lanes(pivot, mean, square, count):
     center = tl.sum(number * own, axis=0) / total
     apart = own - center[None, :]
     return center, tl.sum(square.to(tl.float64) + number * apart * apart, axis=0)
+
+
+@triton.jit
+def unit_total(
+    parts, units, column, inside, WIDTH: tl.constexpr, BLOCK: tl.constexpr, MANY: tl.constexpr
+):
+    """The sum over units, in double, of some columns of ``[units, WIDTH]``."""
+    total = tl.zeros((BLOCK,), tl.float64)
+    for start in range(0, units, MANY):
+        unit = start + tl.arange(0, MANY)
+        here = (unit < units)[:, None] & inside[None, :]
+        at = unit.to(tl.int64)[:, None] * WIDTH + column[None, :]
+        total += tl.sum(tl.load(parts + at, mask=here, other=0.0).to(tl.float64), axis=0)
+    return total
 
 
 @triton.jit

@@ -9,14 +9,14 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ..tiles import LANES, join_lanes, lane_moments, tile_pixels, tuned
+from ..tiles import LANES, SUMS, join_lanes, lane_moments, tile_pixels, tuned, unit_total
 from .terms import flat, term
 
 # Terms that one launch sums up: each holds registers in every lane.
-MOST_SUMMED = 8
+MOST_SUMMED = 7
 
 
-@tuned(*LANES, key=["pixels", "C", "KINDS"])
+@tuned(*SUMS, key=["pixels", "C", "KINDS"])
 @triton.jit
 def moments(
     images, parts, pixels, run, units, height, width, out_height, out_width,
@@ -91,7 +91,7 @@ def mix_forward(
         tl.store(out + pixel.to(tl.int64)[:, None] * C + c[None, :], total, mask=inside)
 
 
-@tuned(*LANES, key=["pixels", "C", "KINDS"])
+@tuned(*SUMS, key=["pixels", "C", "KINDS"])
 @triton.jit
 def mix_reduce(
     grad, images, mean, parts, pixels, run, height, width, out_height, out_width,
@@ -137,19 +137,6 @@ def mix_reduce(
         tl.store(row + TERMS * C, tl.sum(whole, axis=0), mask=c < C)
 
 
-@triton.jit
-def _total(parts, units, column, inside, WIDTH: tl.constexpr, BLOCK: tl.constexpr,
-           MANY: tl.constexpr):  # fmt: skip
-    """The sum over units, in double, of some columns of ``[units, WIDTH]``."""
-    total = tl.zeros((BLOCK,), tl.float64)
-    for start in range(0, units, MANY):
-        unit = start + tl.arange(0, MANY)
-        here = (unit < units)[:, None] & inside[None, :]
-        at = unit.to(tl.int64)[:, None] * WIDTH + column[None, :]
-        total += tl.sum(tl.load(parts + at, mask=here, other=0.0).to(tl.float64), axis=0)
-    return total
-
-
 @tuned({"LANES": 512, "num_warps": 4})
 @triton.jit
 def settle_slopes(
@@ -166,35 +153,38 @@ def settle_slopes(
     MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
     TERMS: tl.constexpr = len(NORMS)
     WIDTH: tl.constexpr = (TERMS + 1) * C
-    for k in tl.static_range(TERMS):
-        if tl.program_id(0) == k:
-            of_alpha = tl.zeros((BLOCK,), tl.float64)
-            for first in range(0, C, BLOCK):
-                c = first + tl.arange(0, BLOCK)
-                inside = c < C
-                product = _total(parts, units, k * C + c, inside, WIDTH, BLOCK, MANY)
-                if NORMS[k] >= 0:
-                    value = tl.load(variance + NORMS[k] * C + c, mask=inside, other=1.0)
-                    deviation = tl.sqrt(value.to(tl.float64) + epsilon)
-                    of_alpha += tl.where(inside, product / deviation, 0.0)
-                    weight = 1.0 / deviation
-                    if WEIGHED:
-                        weight = weight * tl.load(alpha + k).to(tl.float64)
-                    row = slopes + NORMS[k] * C + c
-                    tl.store(row, weight.to(tl.float32), mask=inside)
-                    center = tl.zeros((BLOCK,), tl.float32)
-                    slope = tl.zeros((BLOCK,), tl.float32)
-                    if TRAINING:
-                        whole = _total(parts, units, TERMS * C + c, inside, WIDTH, BLOCK, MANY)
-                        center = (whole / pixels).to(tl.float32)
-                        ratio = product / (deviation * deviation * pixels)
-                        slope = (-weight * ratio).to(tl.float32)
-                    tl.store(row + COUNT * C, center, mask=inside)
-                    tl.store(row + 2 * COUNT * C, slope, mask=inside)
-                else:
-                    of_alpha += tl.where(inside, product, 0.0)
-            if WEIGHED:
-                tl.store(grad_alpha + k, tl.sum(of_alpha, axis=0).to(tl.float32))
+    k = tl.program_id(0)
+    norm = tl.full((), -1, tl.int32)
+    for other in tl.static_range(TERMS):
+        if k == other:
+            norm = tl.full((), NORMS[other], tl.int32)
+    weight = 1.0
+    if WEIGHED:
+        weight = tl.load(alpha + k)
+    of_alpha = tl.zeros((BLOCK,), tl.float64)
+    for first in range(0, C, BLOCK):
+        c = first + tl.arange(0, BLOCK)
+        inside = c < C
+        product = unit_total(parts, units, k * C + c, inside, WIDTH, BLOCK, MANY)
+        if norm >= 0:
+            row = norm * C + c
+            value = tl.load(variance + row, mask=inside, other=1.0).to(tl.float64) + epsilon
+            scale = 1.0 / tl.sqrt(value)
+            of_alpha += tl.where(inside, product * scale, 0.0)
+            scale = scale * weight
+            tl.store(slopes + row, scale.to(tl.float32), mask=inside)
+            center = tl.zeros((BLOCK,), tl.float64)
+            slope = tl.zeros((BLOCK,), tl.float64)
+            if TRAINING:
+                whole = unit_total(parts, units, TERMS * C + c, inside, WIDTH, BLOCK, MANY)
+                center = whole / pixels
+                slope = -scale * product / (value * pixels)
+            tl.store(slopes + COUNT * C + row, center.to(tl.float32), mask=inside)
+            tl.store(slopes + 2 * COUNT * C + row, slope.to(tl.float32), mask=inside)
+        else:
+            of_alpha += tl.where(inside, product, 0.0)
+    if WEIGHED:
+        tl.store(grad_alpha + k, tl.sum(of_alpha, axis=0).to(tl.float32))
 
 
 @triton.jit

@@ -1,0 +1,400 @@
+"""The Triton kernels of banks of separable convolutions, forward and backward.
+
+A filter rectifies its image, convolves each channel (a side of 1 only picks a pixel) and mixes
+channels. Filters come as tuples, one entry each: images, weights, and the constants SIDES,
+DILATIONS, SHIFTS (of the first tap from the output's place in the input), FIRSTS and OUTS (its
+output's channels). FORM says what is rectified: ``RAW`` the image, ``SCALED`` scale and shift of
+it, ``NORMED`` its normalized values, whose statistics are rows BEFORE.
+"""
+
+from __future__ import annotations
+
+import triton
+import triton.language as tl
+
+from ..mix.terms import place
+from ..mix.tiles import branch_gradient
+from ..tiles import SUMS, join_lanes, lane_moments, tile_pixels, tuned, unit_total
+
+RAW, SCALED, NORMED = (tl.constexpr(k) for k in range(3))
+# Of an output: given as it is, or made of the sum's gradient, with or without a batch's statistics.
+GIVEN, SLOPED, WEIGHED = (tl.constexpr(k) for k in range(3))
+
+# The pointwise product keeps what single precision holds.
+EXACT = tl.constexpr("tf32x3")
+FORMS = ({"LANES": 1024, "num_warps": 4}, {"LANES": 2048, "num_warps": 4})
+
+
+@triton.jit
+def rectifier(
+    affine, mean, variance, epsilon, c, BEFORE: tl.constexpr, FORM: tl.constexpr, C: tl.constexpr,
+):  # fmt: skip
+    """What is taken off, what is multiplied and what is added before ReLU, by channel."""
+    inside = c < C
+    about = tl.zeros(c.shape, tl.float32)
+    shift = tl.zeros(c.shape, tl.float32)
+    scale = about + 1.0
+    if FORM == SCALED:
+        scale = tl.load(affine + c, mask=inside, other=0.0)
+        shift = tl.load(affine + C + c, mask=inside, other=0.0)
+    if FORM == NORMED:
+        about = tl.load(mean + BEFORE * C + c, mask=inside, other=0.0)
+        value = tl.load(variance + BEFORE * C + c, mask=inside, other=1.0)
+        scale = tl.div_rn(1.0, tl.sqrt_rn(value + epsilon))
+    return about, scale, shift
+
+
+@triton.jit
+def rectified(
+    image, first, row, column, valid, c, about, scale, shift, height, width,
+    FORM: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr,
+):  # fmt: skip
+    """One tap of a tile, behind ReLU; zero outside the image."""
+    within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    here = (valid & within)[:, None] & (c < C)[None, :]
+    at = ((first + row) * width + column)[:, None] * PITCH + c[None, :]
+    value = tl.load(image + at, mask=here, other=0.0)
+    if FORM != RAW:
+        value = (value - about[None, :]) * scale[None, :] + shift[None, :]
+        value = tl.where(here, value, 0.0)
+    return tl.where(value < 0.0, 0.0, value)
+
+
+@triton.jit
+def middle(
+    image, weight, pixel, valid, c, about, scale, shift, height, width, out_height, out_width,
+    SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, STRIDE: tl.constexpr,
+    FORM: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr,
+):  # fmt: skip
+    """A tile of what is between the two convolutions."""
+    n, y, x = place(pixel, out_height, out_width)
+    first = n.to(tl.int64) * height
+    top, left = y * STRIDE + SHIFT, x * STRIDE + SHIFT
+    if SIDE == 1:
+        total = rectified(
+            image, first, top, left, valid, c, about, scale, shift, height, width, FORM, C, PITCH
+        )
+    else:
+        total = tl.zeros((pixel.shape[0], c.shape[0]), tl.float32)
+        for row in range(SIDE):
+            for column in tl.static_range(SIDE):
+                value = rectified(
+                    image, first, top + row * DILATION, left + column * DILATION, valid, c,
+                    about, scale, shift, height, width, FORM, C, PITCH,
+                )  # fmt: skip
+                tap = weight + c * (SIDE * SIDE) + row * SIDE + column
+                total += value * tl.load(tap, mask=c < C, other=0.0)[None, :]
+    return total
+
+
+@tuned(*FORMS, key=["pixels", "C", "SIDES"])
+@triton.jit
+def bank_forward(
+    images, depthwise, pointwise, outs, parts, affine, mean, variance, epsilon,
+    pixels, run, units, height, width, out_height, out_width,
+    SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, FIRSTS: tl.constexpr,
+    OUTS: tl.constexpr, BEFORE: tl.constexpr, NORMS: tl.constexpr, COUNT: tl.constexpr,
+    FORM: tl.constexpr, STRIDE: tl.constexpr, MOMENTS: tl.constexpr, C: tl.constexpr,
+    PITCH: tl.constexpr, OUT_PITCH: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr,
+    LANES: tl.constexpr,
+):  # fmt: skip
+    """The outputs, and with MOMENTS their moments ``[2, units, COUNT, C]``."""
+    unit = tl.program_id(0)
+    o = tl.program_id(1) * OUT + tl.arange(0, OUT)
+    MANY: tl.constexpr = tile_pixels(LANES, OUT)
+    lane = tl.arange(0, MANY)
+    start = unit.to(tl.int64) * run
+    left = tl.minimum(pixels - start, run).to(tl.int32)
+    for f in tl.static_range(len(SIDES)):
+        pivot = tl.zeros((MANY, OUT), tl.float32)
+        average = tl.zeros((MANY, OUT), tl.float32)
+        square = tl.zeros((MANY, OUT), tl.float32)
+        step = tl.full((), 0.0, tl.float32)
+        for at in range(0, left, MANY):
+            step += 1.0
+            valid = at + lane < left
+            pixel = (start + at + lane).to(tl.int32)
+            value = tl.zeros((MANY, OUT), tl.float32)
+            for begin in range(0, C, IN):
+                c = begin + tl.arange(0, IN)
+                about, scale, shift = rectifier(
+                    affine, mean, variance, epsilon, c, BEFORE[f], FORM, C
+                )
+                own = middle(
+                    images[f], depthwise[f], pixel, valid, c, about, scale, shift,
+                    height, width, out_height, out_width,
+                    SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, FORM, C, PITCH,
+                )  # fmt: skip
+                weight = tl.load(
+                    pointwise[f] + o[None, :] * C + c[:, None],
+                    mask=(o < OUTS[f])[None, :] & (c < C)[:, None], other=0.0,
+                )  # fmt: skip
+                value = tl.dot(own, weight, value, input_precision=EXACT)
+            inside = valid[:, None] & (o < OUTS[f])[None, :]
+            to = pixel.to(tl.int64)[:, None] * OUT_PITCH + (FIRSTS[f] + o)[None, :]
+            tl.store(outs[f] + to, value, mask=inside)
+            if MOMENTS:
+                fresh = inside & (at + lane < MANY)[:, None]
+                pivot, average, square = lane_moments(
+                    value, inside, fresh, step, pivot, average, square
+                )
+        if MOMENTS:
+            count = tl.maximum((left - lane + MANY - 1) // MANY, 0)
+            center, total = join_lanes(pivot, average, square, count)
+            row = parts + (unit * COUNT + NORMS[f]) * C + FIRSTS[f] + o
+            tl.store(row, center, mask=o < OUTS[f])
+            tl.store(row + units * (COUNT * C), total, mask=o < OUTS[f])
+
+
+@triton.jit
+def output_gradient(
+    grad, output, mean, slopes, pixel, valid, o, NORM: tl.constexpr, COUNT: tl.constexpr,
+    FIRST: tl.constexpr, OUTS: tl.constexpr, FROM: tl.constexpr, C: tl.constexpr,
+    OUT_PITCH: tl.constexpr,
+):  # fmt: skip
+    """A tile of the gradient of a filter's output, formed where it is used."""
+    channel = FIRST + o
+    inside = valid[:, None] & (o < OUTS)[None, :]
+    at = pixel.to(tl.int64)[:, None]
+    g = tl.load(grad + at * C + channel[None, :], mask=inside, other=0.0)
+    if FROM == SLOPED:
+        z = tl.load(output + at * OUT_PITCH + channel[None, :], mask=inside, other=0.0)
+        g = branch_gradient(g, z, mean, slopes, channel, NORM, COUNT, C)
+        g = tl.where(inside, g, 0.0)
+    if FROM == WEIGHED:
+        g = g * tl.load(slopes + NORM * C + channel, mask=channel < C, other=0.0)[None, :]
+    return g
+
+
+@tuned(*FORMS, key=["pixels", "C", "SIDES"])
+@triton.jit
+def bank_spread(
+    grads, outs, pointwise, middles, mean, slopes, pixels,
+    FIRSTS: tl.constexpr, OUTS: tl.constexpr, NORMS: tl.constexpr, COUNT: tl.constexpr,
+    FROM: tl.constexpr, SIDES: tl.constexpr, C: tl.constexpr, OUT_PITCH: tl.constexpr,
+    IN: tl.constexpr, OUT: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
+    """Gradients of what is between the convolutions, ``[pixels, C]`` for each filter."""
+    c = tl.program_id(1) * IN + tl.arange(0, IN)
+    MANY: tl.constexpr = tile_pixels(LANES, IN)
+    for part in range(128 // MANY):
+        start = tl.program_id(0).to(tl.int64) * 128 + part * MANY
+        pixel = start + tl.arange(0, MANY)
+        valid = pixel < pixels
+        pixel = pixel.to(tl.int32)
+        for f in tl.static_range(len(SIDES)):
+            value = tl.zeros((MANY, IN), tl.float32)
+            for begin in range(0, OUTS[f], OUT):
+                o = begin + tl.arange(0, OUT)
+                g = output_gradient(
+                    grads[f], outs[f], mean, slopes, pixel, valid, o, NORMS[f], COUNT, FIRSTS[f],
+                    OUTS[f], FROM, C, OUT_PITCH,
+                )  # fmt: skip
+                weight = tl.load(
+                    pointwise[f] + o[:, None] * C + c[None, :],
+                    mask=(o < OUTS[f])[:, None] & (c < C)[None, :], other=0.0,
+                )  # fmt: skip
+                value = tl.dot(g, weight, value, input_precision=EXACT)
+            to = pixel.to(tl.int64)[:, None] * C + c[None, :]
+            tl.store(middles[f] + to, value, mask=valid[:, None] & (c < C)[None, :])
+
+
+@tuned(*FORMS, key=["pixels", "C", "SIDES"])
+@triton.jit
+def bank_pointwise_weights(
+    images, depthwise, grads, outs, shares, affine, mean, variance, slopes, epsilon,
+    pixels, run, height, width, out_height, out_width,
+    SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, FIRSTS: tl.constexpr,
+    OUTS: tl.constexpr, BEFORE: tl.constexpr, NORMS: tl.constexpr, PLACES: tl.constexpr,
+    SHARE: tl.constexpr, COUNT: tl.constexpr, FORM: tl.constexpr, FROM: tl.constexpr,
+    STRIDE: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, OUT_PITCH: tl.constexpr,
+    IN: tl.constexpr, OUT: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
+    """Each unit's share of the pointwise weights' gradients, at PLACES of ``[units, SHARE]``."""
+    unit = tl.program_id(0).to(tl.int64)
+    c = tl.program_id(1) * IN + tl.arange(0, IN)
+    o = tl.program_id(2) * OUT + tl.arange(0, OUT)
+    MANY: tl.constexpr = tile_pixels(LANES, IN)
+    lane = tl.arange(0, MANY)
+    start = unit * run
+    left = tl.minimum(pixels - start, run).to(tl.int32)
+    for f in tl.static_range(len(SIDES)):
+        about, scale, shift = rectifier(affine, mean, variance, epsilon, c, BEFORE[f], FORM, C)
+        total = tl.zeros((OUT, IN), tl.float32)
+        for at in range(0, left, MANY):
+            valid = at + lane < left
+            pixel = (start + at + lane).to(tl.int32)
+            own = middle(
+                images[f], depthwise[f], pixel, valid, c, about, scale, shift,
+                height, width, out_height, out_width,
+                SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, FORM, C, PITCH,
+            )  # fmt: skip
+            g = output_gradient(
+                grads[f], outs[f], mean, slopes, pixel, valid, o, NORMS[f], COUNT, FIRSTS[f],
+                OUTS[f], FROM, C, OUT_PITCH,
+            )  # fmt: skip
+            total = tl.dot(tl.trans(g), own, total, input_precision=EXACT)
+        to = shares + unit * SHARE + PLACES[f] + o[:, None] * C + c[None, :]
+        tl.store(to, total, mask=(o < OUTS[f])[:, None] & (c < C)[None, :])
+
+
+@tuned(*SUMS, key=["pixels", "C", "SIDES"])
+@triton.jit
+def bank_depthwise_weights(
+    images, middles, shares, affine, mean, variance, epsilon,
+    pixels, run, height, width, out_height, out_width,
+    SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, BEFORE: tl.constexpr,
+    PLACES: tl.constexpr, SHARE: tl.constexpr, FORM: tl.constexpr, STRIDE: tl.constexpr,
+    C: tl.constexpr, PITCH: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
+    """Each unit's share of the depthwise weights' gradients; a program walks one row of taps."""
+    unit = tl.program_id(0).to(tl.int64)
+    row = tl.program_id(1)
+    c = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
+    MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
+    lane = tl.arange(0, MANY)
+    start = unit * run
+    left = tl.minimum(pixels - start, run).to(tl.int32)
+    for f in tl.static_range(len(SIDES)):
+        if SIDES[f] > 1:
+            if row < SIDES[f]:
+                about, scale, shift = rectifier(
+                    affine, mean, variance, epsilon, c, BEFORE[f], FORM, C
+                )
+                sums = ()
+                for column in tl.static_range(SIDES[f]):
+                    sums = sums + (tl.zeros((MANY, BLOCK), tl.float32),)
+                for at in range(0, left, MANY):
+                    valid = at + lane < left
+                    pixel = (start + at + lane).to(tl.int32)
+                    n, y, x = place(pixel, out_height, out_width)
+                    first = n.to(tl.int64) * height
+                    top = y * STRIDE + SHIFTS[f] + row * DILATIONS[f]
+                    inside = valid[:, None] & (c < C)[None, :]
+                    to = pixel.to(tl.int64)[:, None] * C + c[None, :]
+                    g = tl.load(middles[f] + to, mask=inside, other=0.0)
+                    more = ()
+                    for column in tl.static_range(SIDES[f]):
+                        value = rectified(
+                            images[f], first, top, x * STRIDE + SHIFTS[f] + column * DILATIONS[f],
+                            valid, c, about, scale, shift, height, width, FORM, C, PITCH,
+                        )  # fmt: skip
+                        more = more + (sums[column] + g * value,)
+                    sums = more
+                to = shares + unit * SHARE + PLACES[f] + (c * SIDES[f] + row) * SIDES[f]
+                for column in tl.static_range(SIDES[f]):
+                    tl.store(to + column, tl.sum(sums[column], axis=0), mask=c < C)
+
+
+@triton.jit
+def gathered(
+    middle, weight, image, y, x, valid, c, total, out_height, out_width,
+    SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, STRIDE: tl.constexpr,
+    C: tl.constexpr,
+):  # fmt: skip
+    """``total`` and what a filter's taps give back to a tile of input pixels."""
+    first = image.to(tl.int64) * out_height
+    for row in range(SIDE):
+        down = y - SHIFT - row * DILATION
+        here = valid & (down >= 0) & (down % STRIDE == 0) & (down // STRIDE < out_height)
+        for column in tl.static_range(SIDE):
+            right = x - SHIFT - column * DILATION
+            hit = here & (right >= 0) & (right % STRIDE == 0) & (right // STRIDE < out_width)
+            pixel = (first + down // STRIDE) * out_width + right // STRIDE
+            at = pixel[:, None] * C + c[None, :]
+            value = tl.load(middle + at, mask=hit[:, None] & (c < C)[None, :], other=0.0)
+            if SIDE > 1:
+                tap = weight + c * (SIDE * SIDE) + row * SIDE + column
+                value = value * tl.load(tap, mask=c < C, other=0.0)[None, :]
+            total += value
+    return total
+
+
+@tuned(*SUMS, key=["pixels", "C", "SIDES"])
+@triton.jit
+def bank_input(
+    image, middles, depthwise, target, parts, affine, mean, variance, epsilon,
+    grad, alpha, peaks, which, averages,
+    pixels, run, height, width, out_height, out_width,
+    SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, BEFORE: tl.constexpr,
+    FORM: tl.constexpr, STRIDE: tl.constexpr, TOTALS: tl.constexpr, SKIP: tl.constexpr,
+    MAXIMA: tl.constexpr, AVERAGES: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr,
+    BLOCK: tl.constexpr, LANES: tl.constexpr,
+):  # fmt: skip
+    """The gradient of the image that all these filters read, before its scale.
+
+    With TOTALS ``parts`` ``[units, 2, C]`` are sums of it times the image less its mean, and of it.
+    SKIP is the place in alpha of the image itself, or -1; with MAXIMA and AVERAGES the gradients of
+    its pools are added: of maxima with the tap that each was taken from, of averages divided by
+    their number of pixels.
+    """
+    unit = tl.program_id(0)
+    c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
+    lane = tl.arange(0, MANY)
+    start = unit.to(tl.int64) * run
+    left = tl.minimum(pixels - start, run).to(tl.int32)
+    about, scale, shift = rectifier(affine, mean, variance, epsilon, c, BEFORE, FORM, C)
+    products = tl.zeros((MANY, BLOCK), tl.float32)
+    whole = tl.zeros((MANY, BLOCK), tl.float32)
+    for tile in range(0, left, MANY):
+        valid = tile + lane < left
+        inside = valid[:, None] & (c < C)[None, :]
+        pixel = (start + tile + lane).to(tl.int32)
+        n, y, x = place(pixel, height, width)
+        total = tl.zeros((MANY, BLOCK), tl.float32)
+        for f in tl.static_range(len(SIDES)):
+            total = gathered(
+                middles[f], depthwise[f], n, y, x, valid, c, total, out_height, out_width,
+                SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, C,
+            )  # fmt: skip
+        at = pixel.to(tl.int64)[:, None]
+        if len(SIDES) > 0:
+            own = tl.load(image + at * PITCH + c[None, :], mask=inside, other=0.0)
+            centered = own - about[None, :]
+            total = tl.where(centered * scale[None, :] + shift[None, :] <= 0.0, 0.0, total)
+            if TOTALS:
+                products += total * centered
+                whole += total
+        if FORM == SCALED:
+            total = total * scale[None, :]
+        if SKIP >= 0:
+            g = tl.load(grad + at * C + c[None, :], mask=inside, other=0.0)
+            total += g * tl.load(alpha + SKIP)
+        if MAXIMA or AVERAGES:
+            first = n.to(tl.int64) * out_height
+            for tap in range(9):
+                down, right = y + 1 - tap // 3, x + 1 - tap % 3
+                hit = valid & (down >= 0) & (down % STRIDE == 0) & (down // STRIDE < out_height)
+                hit = hit & (right >= 0) & (right % STRIDE == 0) & (right // STRIDE < out_width)
+                window = (first + down // STRIDE) * out_width + right // STRIDE
+                there = window[:, None] * C + c[None, :]
+                mask = hit[:, None] & (c < C)[None, :]
+                if AVERAGES:
+                    total += tl.load(averages + there, mask=mask, other=0.0)
+                if MAXIMA:
+                    taken = tl.load(which + there, mask=mask, other=255).to(tl.int32) == tap
+                    total += tl.where(taken, tl.load(peaks + there, mask=mask, other=0.0), 0.0)
+        tl.store(target + at * C + c[None, :], total, mask=inside)
+    if TOTALS:
+        row = parts + unit.to(tl.int64) * 2 * C + c
+        tl.store(row, tl.sum(products, axis=0), mask=c < C)
+        tl.store(row + C, tl.sum(whole, axis=0), mask=c < C)
+
+
+@tuned({"LANES": 1024, "num_warps": 4})
+@triton.jit
+def add_shares(
+    shares, targets, units, SIZES: tl.constexpr, SHARE: tl.constexpr, BLOCK: tl.constexpr,
+    LANES: tl.constexpr,
+):  # fmt: skip
+    """Sums over units of ``[units, SHARE]``, whose columns are those of the targets in turn."""
+    column = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
+    place = 0
+    for t in tl.static_range(len(SIZES)):
+        inside = column < SIZES[t]
+        if tl.program_id(0) * BLOCK < SIZES[t]:
+            total = unit_total(shares, units, place + column, inside, SHARE, BLOCK, MANY)
+            tl.store(targets[t] + column, total.to(tl.float32), mask=inside)
+        place += SIZES[t]
