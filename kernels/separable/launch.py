@@ -141,7 +141,7 @@ class Bank:
     def forward(self, parts: Tensor | None) -> None:
         """Write the outputs, and their moments into ``parts`` ``[2, units, rows, C]``."""
         tiles.bank_forward(
-            (self.units.count, self._blocks()),
+            (self.units.count, self._blocks(), len(self.filters)),
             images=self._each("image"), depthwise=self._depthwise(),
             pointwise=self._each("pointwise"), outs=self._each("out"),
             parts=self.statistics.mean if parts is None else parts,
@@ -186,17 +186,18 @@ class Bank:
             **self._geometry(),
         }  # fmt: skip
         tiles.bank_pointwise_weights(
-            (self.units.count, self._blocks(), self._blocks()),
+            (self.units.count, self._blocks() ** 2, len(self.filters)),
             depthwise=self._depthwise(), grads=tuple(grads), outs=self._each("out"),
             slopes=self.statistics.mean if slopes is None else slopes, FROM=source,
-            PLACES=tuple(pointwise), **common, **self._outputs(),
+            blocks=self._blocks(), PLACES=tuple(pointwise), **common, **self._outputs(),
         )  # fmt: skip
         sides = self._each("side")
         if max(sides) > 1:
             own = block(self.channels)
             tiles.bank_depthwise_weights(
-                (self.units.count, max(sides), triton.cdiv(self.channels, own)),
-                middles=tuple(middles), PLACES=tuple(depthwise), BLOCK=own, **common,
+                (self.units.count, max(sides) * triton.cdiv(self.channels, own), len(sides)),
+                middles=tuple(middles), PLACES=tuple(depthwise), ROWS=max(sides), BLOCK=own,
+                **common,
             )  # fmt: skip
         add_shares(shares, targets)
 

@@ -22,7 +22,13 @@ GIVEN, SLOPED, WEIGHED = (tl.constexpr(k) for k in range(3))
 
 # The pointwise product keeps what single precision holds.
 EXACT = tl.constexpr("tf32x3")
-FORMS = ({"LANES": 1024, "num_warps": 4}, {"LANES": 2048, "num_warps": 4})
+FORMS = ({"LANES": 1024, "num_warps": 4}, {"LANES": 2048, "num_warps": 8})
+
+
+@triton.jit
+def product_pixels(LANES: tl.constexpr, BLOCK: tl.constexpr) -> tl.constexpr:
+    """Pixels of a tile that is multiplied, of which there must be sixteen."""
+    return tl.constexpr(max(min(LANES // BLOCK, 128), 16))
 
 
 @triton.jit
@@ -87,6 +93,53 @@ def middle(
     return total
 
 
+@triton.jit
+def _filtered(
+    image, depthwise, pointwise, out, part, apart, affine, mean, variance, epsilon,
+    start, left, o, height, width, out_height, out_width,
+    SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, FIRST: tl.constexpr,
+    OUTS: tl.constexpr, BEFORE: tl.constexpr, FORM: tl.constexpr, STRIDE: tl.constexpr,
+    MOMENTS: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, OUT_PITCH: tl.constexpr,
+    IN: tl.constexpr, OUT: tl.constexpr, MANY: tl.constexpr,
+):  # fmt: skip
+    """A unit of one filter's output; the moments go to ``part`` and, so much further, behind it."""
+    lane = tl.arange(0, MANY)
+    pivot = tl.zeros((MANY, OUT), tl.float32)
+    average = tl.zeros((MANY, OUT), tl.float32)
+    square = tl.zeros((MANY, OUT), tl.float32)
+    step = tl.full((), 0.0, tl.float32)
+    for at in range(0, left, MANY):
+        step += 1.0
+        valid = at + lane < left
+        pixel = (start + at + lane).to(tl.int32)
+        value = tl.zeros((MANY, OUT), tl.float32)
+        for begin in range(0, C, IN):
+            c = begin + tl.arange(0, IN)
+            about, scale, shift = rectifier(affine, mean, variance, epsilon, c, BEFORE, FORM, C)
+            own = middle(
+                image, depthwise, pixel, valid, c, about, scale, shift, height, width,
+                out_height, out_width, SIDE, DILATION, SHIFT, STRIDE, FORM, C, PITCH,
+            )  # fmt: skip
+            weight = tl.load(
+                pointwise + o[None, :] * C + c[:, None],
+                mask=(o < OUTS)[None, :] & (c < C)[:, None], other=0.0,
+            )  # fmt: skip
+            value = tl.dot(own, weight, value, input_precision=EXACT)
+        inside = valid[:, None] & (o < OUTS)[None, :]
+        to = pixel.to(tl.int64)[:, None] * OUT_PITCH + (FIRST + o)[None, :]
+        tl.store(out + to, value, mask=inside)
+        if MOMENTS:
+            fresh = inside & (at + lane < MANY)[:, None]
+            pivot, average, square = lane_moments(
+                value, inside, fresh, step, pivot, average, square
+            )
+    if MOMENTS:
+        count = tl.maximum((left - lane + MANY - 1) // MANY, 0)
+        center, total = join_lanes(pivot, average, square, count)
+        tl.store(part + FIRST + o, center, mask=o < OUTS)
+        tl.store(part + apart + FIRST + o, total, mask=o < OUTS)
+
+
 @tuned(*FORMS, key=["pixels", "C", "SIDES"])
 @triton.jit
 def bank_forward(
@@ -101,49 +154,19 @@ def bank_forward(
     """The outputs, and with MOMENTS their moments ``[2, units, COUNT, C]``."""
     unit = tl.program_id(0)
     o = tl.program_id(1) * OUT + tl.arange(0, OUT)
-    MANY: tl.constexpr = tile_pixels(LANES, OUT)
-    lane = tl.arange(0, MANY)
+    MANY: tl.constexpr = product_pixels(LANES, OUT)
     start = unit.to(tl.int64) * run
     left = tl.minimum(pixels - start, run).to(tl.int32)
     for f in tl.static_range(len(SIDES)):
-        pivot = tl.zeros((MANY, OUT), tl.float32)
-        average = tl.zeros((MANY, OUT), tl.float32)
-        square = tl.zeros((MANY, OUT), tl.float32)
-        step = tl.full((), 0.0, tl.float32)
-        for at in range(0, left, MANY):
-            step += 1.0
-            valid = at + lane < left
-            pixel = (start + at + lane).to(tl.int32)
-            value = tl.zeros((MANY, OUT), tl.float32)
-            for begin in range(0, C, IN):
-                c = begin + tl.arange(0, IN)
-                about, scale, shift = rectifier(
-                    affine, mean, variance, epsilon, c, BEFORE[f], FORM, C
-                )
-                own = middle(
-                    images[f], depthwise[f], pixel, valid, c, about, scale, shift,
-                    height, width, out_height, out_width,
-                    SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, FORM, C, PITCH,
-                )  # fmt: skip
-                weight = tl.load(
-                    pointwise[f] + o[None, :] * C + c[:, None],
-                    mask=(o < OUTS[f])[None, :] & (c < C)[:, None], other=0.0,
-                )  # fmt: skip
-                value = tl.dot(own, weight, value, input_precision=EXACT)
-            inside = valid[:, None] & (o < OUTS[f])[None, :]
-            to = pixel.to(tl.int64)[:, None] * OUT_PITCH + (FIRSTS[f] + o)[None, :]
-            tl.store(outs[f] + to, value, mask=inside)
-            if MOMENTS:
-                fresh = inside & (at + lane < MANY)[:, None]
-                pivot, average, square = lane_moments(
-                    value, inside, fresh, step, pivot, average, square
-                )
-        if MOMENTS:
-            count = tl.maximum((left - lane + MANY - 1) // MANY, 0)
-            center, total = join_lanes(pivot, average, square, count)
-            row = parts + (unit * COUNT + NORMS[f]) * C + FIRSTS[f] + o
-            tl.store(row, center, mask=o < OUTS[f])
-            tl.store(row + units * (COUNT * C), total, mask=o < OUTS[f])
+        if tl.program_id(2) == f:
+            _filtered(
+                images[f], depthwise[f], pointwise[f], outs[f],
+                parts + (unit * COUNT + NORMS[f]) * C, units * (COUNT * C),
+                affine, mean, variance, epsilon, start, left, o,
+                height, width, out_height, out_width,
+                SIDES[f], DILATIONS[f], SHIFTS[f], FIRSTS[f], OUTS[f], BEFORE[f], FORM, STRIDE,
+                MOMENTS, C, PITCH, OUT_PITCH, IN, OUT, MANY,
+            )  # fmt: skip
 
 
 @triton.jit
@@ -176,7 +199,7 @@ def bank_spread(
 ):  # fmt: skip
     """Gradients of what is between the convolutions, ``[pixels, C]`` for each filter."""
     c = tl.program_id(1) * IN + tl.arange(0, IN)
-    MANY: tl.constexpr = tile_pixels(LANES, IN)
+    MANY: tl.constexpr = product_pixels(LANES, IN)
     for part in range(128 // MANY):
         start = tl.program_id(0).to(tl.int64) * 128 + part * MANY
         pixel = start + tl.arange(0, MANY)
@@ -199,43 +222,98 @@ def bank_spread(
             tl.store(middles[f] + to, value, mask=valid[:, None] & (c < C)[None, :])
 
 
+@triton.jit
+def _product(
+    image, depthwise, grad, out, to, affine, mean, variance, slopes, epsilon, start, left, c, o,
+    height, width, out_height, out_width,
+    SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, FIRST: tl.constexpr,
+    OUTS: tl.constexpr, BEFORE: tl.constexpr, NORM: tl.constexpr, COUNT: tl.constexpr,
+    FORM: tl.constexpr, FROM: tl.constexpr, STRIDE: tl.constexpr, C: tl.constexpr,
+    PITCH: tl.constexpr, OUT_PITCH: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr,
+    MANY: tl.constexpr,
+):  # fmt: skip
+    """A unit's share of one filter's pointwise gradient."""
+    lane = tl.arange(0, MANY)
+    about, scale, shift = rectifier(affine, mean, variance, epsilon, c, BEFORE, FORM, C)
+    total = tl.zeros((OUT, IN), tl.float32)
+    for at in range(0, left, MANY):
+        valid = at + lane < left
+        pixel = (start + at + lane).to(tl.int32)
+        own = middle(
+            image, depthwise, pixel, valid, c, about, scale, shift, height, width,
+            out_height, out_width, SIDE, DILATION, SHIFT, STRIDE, FORM, C, PITCH,
+        )  # fmt: skip
+        g = output_gradient(
+            grad, out, mean, slopes, pixel, valid, o, NORM, COUNT, FIRST, OUTS, FROM, C, OUT_PITCH
+        )
+        total = tl.dot(tl.trans(g), own, total, input_precision=EXACT)
+    tl.store(to + o[:, None] * C + c[None, :], total, mask=(o < OUTS)[:, None] & (c < C)[None, :])
+
+
 @tuned(*FORMS, key=["pixels", "C", "SIDES"])
 @triton.jit
 def bank_pointwise_weights(
     images, depthwise, grads, outs, shares, affine, mean, variance, slopes, epsilon,
-    pixels, run, height, width, out_height, out_width,
+    pixels, run, blocks, height, width, out_height, out_width,
     SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, FIRSTS: tl.constexpr,
     OUTS: tl.constexpr, BEFORE: tl.constexpr, NORMS: tl.constexpr, PLACES: tl.constexpr,
     SHARE: tl.constexpr, COUNT: tl.constexpr, FORM: tl.constexpr, FROM: tl.constexpr,
     STRIDE: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, OUT_PITCH: tl.constexpr,
     IN: tl.constexpr, OUT: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Each unit's share of the pointwise weights' gradients, at PLACES of ``[units, SHARE]``."""
+    """Each unit's share of the pointwise weights' gradients, at PLACES of ``[units, SHARE]``.
+
+    The second number of a program is that of a block of inputs and one of outputs, ``blocks`` each.
+    """
     unit = tl.program_id(0).to(tl.int64)
-    c = tl.program_id(1) * IN + tl.arange(0, IN)
-    o = tl.program_id(2) * OUT + tl.arange(0, OUT)
-    MANY: tl.constexpr = tile_pixels(LANES, IN)
-    lane = tl.arange(0, MANY)
+    c = (tl.program_id(1) % blocks) * IN + tl.arange(0, IN)
+    o = (tl.program_id(1) // blocks) * OUT + tl.arange(0, OUT)
+    MANY: tl.constexpr = product_pixels(LANES // 2, IN)
     start = unit * run
     left = tl.minimum(pixels - start, run).to(tl.int32)
     for f in tl.static_range(len(SIDES)):
-        about, scale, shift = rectifier(affine, mean, variance, epsilon, c, BEFORE[f], FORM, C)
-        total = tl.zeros((OUT, IN), tl.float32)
-        for at in range(0, left, MANY):
-            valid = at + lane < left
-            pixel = (start + at + lane).to(tl.int32)
-            own = middle(
-                images[f], depthwise[f], pixel, valid, c, about, scale, shift,
+        if tl.program_id(2) == f:
+            _product(
+                images[f], depthwise[f], grads[f], outs[f], shares + unit * SHARE + PLACES[f],
+                affine, mean, variance, slopes, epsilon, start, left, c, o,
                 height, width, out_height, out_width,
-                SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, FORM, C, PITCH,
+                SIDES[f], DILATIONS[f], SHIFTS[f], FIRSTS[f], OUTS[f], BEFORE[f], NORMS[f], COUNT,
+                FORM, FROM, STRIDE, C, PITCH, OUT_PITCH, IN, OUT, MANY,
             )  # fmt: skip
-            g = output_gradient(
-                grads[f], outs[f], mean, slopes, pixel, valid, o, NORMS[f], COUNT, FIRSTS[f],
-                OUTS[f], FROM, C, OUT_PITCH,
+
+
+@triton.jit
+def _row_of_taps(
+    image, middle, to, row, start, left, c, about, scale, shift,
+    height, width, out_height, out_width,
+    SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, STRIDE: tl.constexpr,
+    FORM: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, MANY: tl.constexpr,
+    BLOCK: tl.constexpr,
+):  # fmt: skip
+    """A unit's sums for one row of one filter's taps."""
+    lane = tl.arange(0, MANY)
+    sums = ()
+    for column in tl.static_range(SIDE):
+        sums = sums + (tl.zeros((MANY, BLOCK), tl.float32),)
+    for at in range(0, left, MANY):
+        valid = at + lane < left
+        pixel = (start + at + lane).to(tl.int32)
+        n, y, x = place(pixel, out_height, out_width)
+        first = n.to(tl.int64) * height
+        top = y * STRIDE + SHIFT + row * DILATION
+        inside = valid[:, None] & (c < C)[None, :]
+        own = pixel.to(tl.int64)[:, None] * C + c[None, :]
+        g = tl.load(middle + own, mask=inside, other=0.0)
+        more = ()
+        for column in tl.static_range(SIDE):
+            value = rectified(
+                image, first, top, x * STRIDE + SHIFT + column * DILATION, valid, c,
+                about, scale, shift, height, width, FORM, C, PITCH,
             )  # fmt: skip
-            total = tl.dot(tl.trans(g), own, total, input_precision=EXACT)
-        to = shares + unit * SHARE + PLACES[f] + o[:, None] * C + c[None, :]
-        tl.store(to, total, mask=(o < OUTS[f])[:, None] & (c < C)[None, :])
+            more = more + (sums[column] + g * value,)
+        sums = more
+    for column in tl.static_range(SIDE):
+        tl.store(to + (c * SIDE + row) * SIDE + column, tl.sum(sums[column], axis=0), mask=c < C)
 
 
 @tuned(*SUMS, key=["pixels", "C", "SIDES"])
@@ -245,45 +323,27 @@ def bank_depthwise_weights(
     pixels, run, height, width, out_height, out_width,
     SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, BEFORE: tl.constexpr,
     PLACES: tl.constexpr, SHARE: tl.constexpr, FORM: tl.constexpr, STRIDE: tl.constexpr,
-    C: tl.constexpr, PITCH: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
+    ROWS: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, BLOCK: tl.constexpr,
+    LANES: tl.constexpr,
 ):  # fmt: skip
     """Each unit's share of the depthwise weights' gradients; a program walks one row of taps."""
     unit = tl.program_id(0).to(tl.int64)
-    row = tl.program_id(1)
-    c = tl.program_id(2) * BLOCK + tl.arange(0, BLOCK)
+    row = tl.program_id(1) % ROWS
+    c = (tl.program_id(1) // ROWS) * BLOCK + tl.arange(0, BLOCK)
     MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
-    lane = tl.arange(0, MANY)
     start = unit * run
     left = tl.minimum(pixels - start, run).to(tl.int32)
     for f in tl.static_range(len(SIDES)):
         if SIDES[f] > 1:
-            if row < SIDES[f]:
+            if (tl.program_id(2) == f) & (row < SIDES[f]):
                 about, scale, shift = rectifier(
                     affine, mean, variance, epsilon, c, BEFORE[f], FORM, C
                 )
-                sums = ()
-                for column in tl.static_range(SIDES[f]):
-                    sums = sums + (tl.zeros((MANY, BLOCK), tl.float32),)
-                for at in range(0, left, MANY):
-                    valid = at + lane < left
-                    pixel = (start + at + lane).to(tl.int32)
-                    n, y, x = place(pixel, out_height, out_width)
-                    first = n.to(tl.int64) * height
-                    top = y * STRIDE + SHIFTS[f] + row * DILATIONS[f]
-                    inside = valid[:, None] & (c < C)[None, :]
-                    to = pixel.to(tl.int64)[:, None] * C + c[None, :]
-                    g = tl.load(middles[f] + to, mask=inside, other=0.0)
-                    more = ()
-                    for column in tl.static_range(SIDES[f]):
-                        value = rectified(
-                            images[f], first, top, x * STRIDE + SHIFTS[f] + column * DILATIONS[f],
-                            valid, c, about, scale, shift, height, width, FORM, C, PITCH,
-                        )  # fmt: skip
-                        more = more + (sums[column] + g * value,)
-                    sums = more
-                to = shares + unit * SHARE + PLACES[f] + (c * SIDES[f] + row) * SIDES[f]
-                for column in tl.static_range(SIDES[f]):
-                    tl.store(to + column, tl.sum(sums[column], axis=0), mask=c < C)
+                _row_of_taps(
+                    images[f], middles[f], shares + unit * SHARE + PLACES[f], row, start, left, c,
+                    about, scale, shift, height, width, out_height, out_width,
+                    SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, FORM, C, PITCH, MANY, BLOCK,
+                )  # fmt: skip
 
 
 @triton.jit
