@@ -18,7 +18,7 @@ from torch import Tensor
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from .tiles import Launch
+from .tiles import MOST_REGISTERS, STAGES, Launch
 
 ARCHITECTURES = (80, 90)
 
@@ -102,7 +102,11 @@ def compiled(launch: Launch, form: dict[str, int], architecture: int) -> Compile
     made = triton.compile(
         source,
         target=GPUTarget("cuda", architecture, 32),
-        options={"num_warps": form["num_warps"], "num_stages": 2},
+        options={
+            "num_warps": form["num_warps"],
+            "num_stages": STAGES,
+            "maxnreg": MOST_REGISTERS,
+        },
     )
     ptx = made.asm["ptx"]
     said = _assembled(ptx, architecture)

@@ -23,6 +23,9 @@ INTERPRETED: bool = bool(triton.knobs.runtime.interpret)
 RUN = 128
 MOST_UNITS = 1024
 MOST_CHANNELS = 64  # of a tile
+# Two programs of four warps and more have room on a multiprocessor at the same time.
+MOST_REGISTERS = 128
+STAGES = 2
 
 
 @dataclass(frozen=True)
@@ -97,14 +100,17 @@ class Tuned:
     def config(form: dict[str, int]) -> Any:
         """A form as Triton has it."""
         constants = {name: value for name, value in form.items() if name != "num_warps"}
-        return triton.Config(constants, num_warps=form["num_warps"], num_stages=2)
+        return triton.Config(
+            constants, num_warps=form["num_warps"], num_stages=STAGES, maxnreg=MOST_REGISTERS
+        )
 
     def __call__(self, grid: tuple[int, ...], **arguments: Any) -> None:
         """Run ``grid`` programs."""
         if _recorded is not None:
             _recorded.append(Launch(self, grid, arguments))
         elif INTERPRETED or len(self.forms) == 1:
-            self.function[grid](**arguments, **self.forms[0])
+            form = {**self.forms[0], "num_stages": STAGES, "maxnreg": MOST_REGISTERS}
+            self.function[grid](**arguments, **form)
         else:
             self._run[grid](**arguments)
 
@@ -118,6 +124,7 @@ def tuned(*forms: dict[str, int], key: Sequence[str] = ()) -> Callable[[Any], Tu
 # warp alone needs no barriers to add its lanes.
 LANES = ({"LANES": 1024, "num_warps": 4}, {"LANES": 2048, "num_warps": 4})
 SUMS = ({"LANES": 1024, "num_warps": 4}, {"LANES": 256, "num_warps": 1})
+LIGHT = ({"LANES": 512, "num_warps": 4}, {"LANES": 256, "num_warps": 2})
 
 
 @triton.jit

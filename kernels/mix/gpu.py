@@ -13,7 +13,7 @@ from torch import Tensor
 from ..tiles import RUN, Units, block, settle_moments
 from . import tiles
 from .ops import gradients, outputs
-from .terms import KEPT
+from .terms import AVERAGE_POOL, KEPT, MAX_POOL
 
 _LAST = torch.channels_last
 
@@ -30,7 +30,8 @@ class Terms:
         shape: (N, C, H, W) of the sum.
         source: height and width of the image that is pooled.
         stride: of pools.
-        pitch: floats from pixel to pixel of kept images; the channels.
+        pitch: floats from pixel to pixel of kept images; 0 for the channels.
+        rows: places in alpha; in turn where there are none.
     """
 
     images: tuple[Tensor, ...]
@@ -40,7 +41,8 @@ class Terms:
     shape: tuple[int, ...]
     source: tuple[int, int]
     stride: int = 1
-    pitch: int | None = None
+    pitch: int = 0
+    rows: tuple[int, ...] = ()
 
     @property
     def pixels(self) -> int:
@@ -71,13 +73,23 @@ class Terms:
         """For so many programs along the pixels."""
         return programs, triton.cdiv(self.channels, block(self.channels))
 
-    def moments(self, parts: Tensor) -> None:
+    @property
+    def places(self) -> tuple[int, ...]:
+        """In alpha."""
+        return self.rows or tuple(range(len(self.images)))
+
+    def moments(self, parts: Tensor, *, only_pools: bool = False) -> None:
         """Means and sums of squares of normalized terms into ``parts`` ``[2, units, norms, C]``."""
         units = Units.of(self.pixels)
+        pools = (int(MAX_POOL), int(AVERAGE_POOL))
+        norms = tuple(
+            norm if kind in pools or not only_pools else -1
+            for kind, norm in zip(self.kinds, self.norms, strict=True)
+        )
         tiles.moments(
             self.grid(units.count), images=self.images, parts=parts,
             run=units.run, units=units.count,
-            KINDS=self.kinds, NORMS=self.norms, COUNT=self.count, **self._common(),
+            KINDS=self.kinds, NORMS=norms, COUNT=self.count, **self._common(),
         )  # fmt: skip
 
     def mix(self, alpha: Tensor, mean: Tensor, variance: Tensor, epsilon: float,
@@ -86,7 +98,7 @@ class Terms:
         tiles.mix_forward(
             self.grid(triton.cdiv(self.pixels, RUN)),
             images=self.images, alpha=alpha, mean=mean, variance=variance, out=out,
-            epsilon=epsilon, KINDS=self.kinds, NORMS=self.norms, **self._common(),
+            epsilon=epsilon, KINDS=self.kinds, NORMS=self.norms, ROWS=self.places, **self._common(),
         )  # fmt: skip
 
     def slopes(self, grad: Tensor, alpha: Tensor, mean: Tensor, variance: Tensor, epsilon: float,
@@ -103,7 +115,7 @@ class Terms:
             )  # fmt: skip
         return settle_slopes(
             parts, alpha, variance, grad_alpha, self.norms, self.count, epsilon, self.pixels,
-            training=training,
+            training=training, rows=self.places,
         )  # fmt: skip
 
 
@@ -119,6 +131,7 @@ def settle_slopes(
     *,
     training: bool,
     slopes: Tensor | None = None,
+    rows: Sequence[int] = (),
 ) -> Tensor:
     """Coefficients ``[3, count, C]`` from sums ``[units, terms + 1, C]``, those of norms only."""
     units, _, channels = parts.shape
@@ -126,7 +139,7 @@ def settle_slopes(
     tiles.settle_slopes(
         (len(norms),), parts=parts, alpha=parts if alpha is None else alpha, variance=variance,
         slopes=slopes, grad_alpha=grad_alpha, epsilon=epsilon, pixels=pixels, units=units,
-        NORMS=tuple(norms), COUNT=count, TRAINING=training, WEIGHED=alpha is not None,
+        NORMS=tuple(norms), ROWS=tuple(rows or norms), COUNT=count, TRAINING=training, WEIGHED=alpha is not None,
         C=channels, BLOCK=block(channels),
     )  # fmt: skip
     return slopes

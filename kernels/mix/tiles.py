@@ -64,10 +64,10 @@ def _inverse(variance, norm: tl.constexpr, c, epsilon, C: tl.constexpr):
 @triton.jit
 def mix_forward(
     images, alpha, mean, variance, out, epsilon, pixels, height, width, out_height, out_width,
-    KINDS: tl.constexpr, NORMS: tl.constexpr, STRIDE: tl.constexpr,
+    KINDS: tl.constexpr, NORMS: tl.constexpr, ROWS: tl.constexpr, STRIDE: tl.constexpr,
     C: tl.constexpr, PITCH: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """The sum over all terms, from one read of each."""
+    """The sum over all terms, from one read of each; ROWS are their places in alpha."""
     c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
     for part in range(tl.cdiv(128, MANY)):
@@ -77,7 +77,7 @@ def mix_forward(
         pixel = pixel.to(tl.int32)
         total = tl.zeros((MANY, BLOCK), tl.float32)
         for k in tl.static_range(len(KINDS)):
-            scale = tl.load(alpha + k)
+            scale = tl.load(alpha + ROWS[k])
             value = term(
                 images[k], pixel, c, inside, height, width, out_height, out_width,
                 KINDS[k], STRIDE, C, PITCH,
@@ -141,8 +141,8 @@ def mix_reduce(
 @triton.jit
 def settle_slopes(
     parts, alpha, variance, slopes, grad_alpha, epsilon, pixels, units,
-    NORMS: tl.constexpr, COUNT: tl.constexpr, TRAINING: tl.constexpr, WEIGHED: tl.constexpr,
-    C: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
+    NORMS: tl.constexpr, ROWS: tl.constexpr, COUNT: tl.constexpr, TRAINING: tl.constexpr,
+    WEIGHED: tl.constexpr, C: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """What the gradients of normalized terms are made of, and the gradient of alpha.
 
@@ -155,12 +155,14 @@ def settle_slopes(
     WIDTH: tl.constexpr = (TERMS + 1) * C
     k = tl.program_id(0)
     norm = tl.full((), -1, tl.int32)
+    row_of_alpha = tl.full((), 0, tl.int32)
     for other in tl.static_range(TERMS):
         if k == other:
             norm = tl.full((), NORMS[other], tl.int32)
+            row_of_alpha = tl.full((), ROWS[other], tl.int32)
     weight = 1.0
     if WEIGHED:
-        weight = tl.load(alpha + k)
+        weight = tl.load(alpha + row_of_alpha)
     of_alpha = tl.zeros((BLOCK,), tl.float64)
     for first in range(0, C, BLOCK):
         c = first + tl.arange(0, BLOCK)
@@ -184,7 +186,7 @@ def settle_slopes(
         else:
             of_alpha += tl.where(inside, product, 0.0)
     if WEIGHED:
-        tl.store(grad_alpha + k, tl.sum(of_alpha, axis=0).to(tl.float32))
+        tl.store(grad_alpha + row_of_alpha, tl.sum(of_alpha, axis=0).to(tl.float32))
 
 
 @triton.jit

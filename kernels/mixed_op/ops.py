@@ -22,7 +22,7 @@ _WORK_PER_THREAD = 2_000
 _LAST = torch.channels_last
 
 
-def _edge(candidates: Sequence[int], stride: int) -> Edge:
+def edge_of(candidates: Sequence[int], stride: int) -> Edge:
     return Edge(tuple(CANDIDATES[k] for k in candidates), stride)
 
 
@@ -105,7 +105,7 @@ def outputs(
     training: bool,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    edge = _edge(candidates, stride)
+    edge = edge_of(candidates, stride)
     n, c = x.shape[:2]
     h, w = edge.output(x.shape[2]), edge.output(x.shape[3])
     out = torch.empty((n, c, h, w), dtype=x.dtype, device=x.device, memory_format=_LAST)
@@ -264,7 +264,7 @@ def _differentiable(
             inputs[0],
             inputs[1],
             inputs[2:],
-            _edge(candidates, stride),
+            edge_of(candidates, stride),
             running,
             training=training,
             momentum=0.0,

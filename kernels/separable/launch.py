@@ -218,12 +218,12 @@ class Bank:
         n, c, h, w = self.shape
         units, own = Units.of(n * h * w), block(c)
         parts = target.new_empty(units.count, 2, c) if totals else target
-        first = self.filters[0]
+        image = self.filters[0].image if self.filters else target
         input_gradient(
-            (units.count, triton.cdiv(c, own)), more or Extras(target, target), image=first.image,
+            (units.count, triton.cdiv(c, own)), more or Extras(target, target), image=image,
             middles=tuple(middles), depthwise=self._depthwise(), target=target, parts=parts,
-            pixels=units.pixels, run=units.run, BEFORE=first.before, TOTALS=totals, BLOCK=own,
-            **self._geometry(),
+            pixels=units.pixels, run=units.run, TOTALS=totals, BLOCK=own,
+            BEFORE=self.filters[0].before if self.filters else 0, **self._geometry(),
         )  # fmt: skip
         return parts
 

@@ -14,7 +14,7 @@ import triton.language as tl
 
 from ..mix.terms import place
 from ..mix.tiles import branch_gradient
-from ..tiles import SUMS, join_lanes, lane_moments, tile_pixels, tuned, unit_total
+from ..tiles import LIGHT, SUMS, join_lanes, lane_moments, tile_pixels, tuned, unit_total
 
 RAW, SCALED, NORMED = (tl.constexpr(k) for k in range(3))
 # Of an output: given as it is, or made of the sum's gradient, with or without a batch's statistics.
@@ -370,7 +370,7 @@ def gathered(
     return total
 
 
-@tuned(*SUMS, key=["pixels", "C", "SIDES"])
+@tuned(*LIGHT, key=["pixels", "C", "SIDES"])
 @triton.jit
 def bank_input(
     image, middles, depthwise, target, parts, affine, mean, variance, epsilon,
