@@ -110,9 +110,7 @@ def compiled(launch: Launch, form: dict[str, int], architecture: int) -> Compile
     )
     ptx = made.asm["ptx"]
     said = _assembled(ptx, architecture)
-    wide = len(re.findall(r"ld\.global\S*\.v4\.b32", ptx)) + len(
-        re.findall(r"ld\.global\S*\.v2\.b64", ptx)
-    )
+    wide = len(re.findall(r"ld\.global\S*\.(?:v4\.b32|v2\.b64)", ptx))
     return Compiled(
         launch.kernel.name,
         form,

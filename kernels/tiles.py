@@ -25,7 +25,7 @@ MOST_UNITS = 1024
 MOST_CHANNELS = 64  # of a tile
 # Two programs of four warps and more have room on a multiprocessor at the same time.
 MOST_REGISTERS = 128
-STAGES = 2
+STAGES = 1  # loops that multiply once have nothing to prefetch
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ..tiles import LANES, SUMS, join_lanes, lane_moments, tile_pixels, tuned, unit_total
+from ..tiles import LANES, LIGHT, join_lanes, lane_moments, tile_pixels, tuned, unit_total
 from .terms import flat, term
 
 # Terms that one launch sums up: each holds registers in every lane.
 MOST_SUMMED = 7
 
 
-@tuned(*SUMS, key=["pixels", "C", "KINDS"])
+@tuned(*LIGHT, key=["pixels", "C", "KINDS"])
 @triton.jit
 def moments(
     images, parts, pixels, run, units, height, width, out_height, out_width,
@@ -91,7 +91,7 @@ def mix_forward(
         tl.store(out + pixel.to(tl.int64)[:, None] * C + c[None, :], total, mask=inside)
 
 
-@tuned(*SUMS, key=["pixels", "C", "KINDS"])
+@tuned(*LIGHT, key=["pixels", "C", "KINDS"])
 @triton.jit
 def mix_reduce(
     grad, images, mean, parts, pixels, run, height, width, out_height, out_width,

@@ -7,7 +7,7 @@ import triton.language as tl
 
 from ..mix.terms import flat, pooled
 from ..mix.tiles import branch_gradient
-from ..tiles import LANES, tile_pixels, tuned
+from ..tiles import LIGHT, tile_pixels, tuned
 
 
 @triton.jit
@@ -23,7 +23,7 @@ def _of_pool(
     return own
 
 
-@tuned(*LANES, key=["pixels", "C"])
+@tuned(*LIGHT, key=["pixels", "C"])
 @triton.jit
 def pool_gradients(
     image, grad, mean, slopes, peaks, which, averages, pixels, height, width, out_height, out_width,

@@ -250,7 +250,7 @@ def _product(
     tl.store(to + o[:, None] * C + c[None, :], total, mask=(o < OUTS)[:, None] & (c < C)[None, :])
 
 
-@tuned(*FORMS, key=["pixels", "C", "SIDES"])
+@tuned({"LANES": 512, "num_warps": 4}, {"LANES": 256, "num_warps": 4}, key=["pixels", "C", "SIDES"])
 @triton.jit
 def bank_pointwise_weights(
     images, depthwise, grads, outs, shares, affine, mean, variance, slopes, epsilon,
@@ -268,7 +268,7 @@ def bank_pointwise_weights(
     unit = tl.program_id(0).to(tl.int64)
     c = (tl.program_id(1) % blocks) * IN + tl.arange(0, IN)
     o = (tl.program_id(1) // blocks) * OUT + tl.arange(0, OUT)
-    MANY: tl.constexpr = product_pixels(LANES // 2, IN)
+    MANY: tl.constexpr = product_pixels(LANES, IN)
     start = unit * run
     left = tl.minimum(pixels - start, run).to(tl.int32)
     for f in tl.static_range(len(SIDES)):
