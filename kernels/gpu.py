@@ -6,8 +6,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from importlib import metadata
+from importlib import import_module, metadata
 from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
 
 from . import dispatch
 
@@ -51,6 +53,33 @@ def register_triton(operator: str, module: str) -> None:
         about=about_triton,
         automatic=("cuda",),
     )
+
+
+def register_cuda(operator: str, module: str) -> None:
+    """Add an operator's implementation by Triton with the one kernel that is written in CUDA."""
+
+    def backward(*arguments: Any) -> Any:
+        from .separable import cuda
+
+        with cuda.used():
+            return import_module(module).backward(*arguments)
+
+    dispatch.register(
+        operator,
+        "cuda",
+        lambda: SimpleNamespace(forward=import_module(module).forward, backward=backward),
+        obstacle=cuda_obstacle,
+        about=lambda: f"compiled by {nvcc()}, beside {about_triton()}",
+    )
+
+
+def cuda_obstacle(device: str) -> str:
+    """Why the CUDA kernel and what surrounds it cannot run on a type of device."""
+    if device != "cuda":
+        return f"no cuda kernel for device {device}"
+    if nvcc() is None:
+        return "nvcc, which compiles the CUDA kernel, is not installed"
+    return triton_obstacle(device)
 
 
 def nvcc() -> str | None:

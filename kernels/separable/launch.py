@@ -11,7 +11,7 @@ import triton
 from torch import Tensor
 
 from ..tiles import RUN, Units, block
-from . import tiles
+from . import cuda, tiles
 
 LEAST = 16  # channels of a tile that is multiplied
 
@@ -192,7 +192,9 @@ class Bank:
             blocks=self._blocks(), PLACES=tuple(pointwise), **common, **self._outputs(),
         )  # fmt: skip
         sides = self._each("side")
-        if max(sides) > 1:
+        if cuda.in_use():
+            cuda.depthwise_weights(self, list(middles), shares, depthwise)
+        elif max(sides) > 1:
             own = block(self.channels)
             tiles.bank_depthwise_weights(
                 (self.units.count, max(sides) * triton.cdiv(self.channels, own), len(sides)),

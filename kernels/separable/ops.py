@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
-from ..gpu import register_triton
+from ..gpu import register_cuda, register_triton
 from . import reference
 from .spec import Bank
 
@@ -221,6 +221,7 @@ def _differentiable(
 _forward.register_autograd(_gradient, setup_context=_save)
 dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
 register_triton(NAME, f"{__package__}.gpu")
+register_cuda(NAME, f"{__package__}.gpu")
 
 
 def _unsupported(x: Tensor, others: Sequence[Tensor], bank: Bank) -> str:
