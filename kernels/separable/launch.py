@@ -14,6 +14,7 @@ from ..tiles import RUN, Units, block
 from . import cuda, tiles
 
 LEAST = 16  # channels of a tile that is multiplied
+MOST_INPUTS = 32  # of which the convolved tile and the product are both in registers
 
 
 @dataclass(frozen=True)
@@ -131,22 +132,29 @@ class Bank:
             "NORMS": self._each("norm"),
             "COUNT": self.statistics.mean.shape[0],
             "OUT_PITCH": self.out_pitch or self.channels,
-            "IN": block(self.channels, LEAST),
+            "IN": self._inputs,
             "OUT": block(self.channels, LEAST),
         }
 
-    def _blocks(self) -> int:
-        return int(triton.cdiv(self.channels, block(self.channels, LEAST)))
+    @property
+    def _inputs(self) -> int:
+        return min(block(self.channels, LEAST), MOST_INPUTS)
+
+    @property
+    def _blocks(self) -> tuple[int, int]:
+        """Of inputs and of outputs."""
+        c = self.channels
+        return int(triton.cdiv(c, self._inputs)), int(triton.cdiv(c, block(c, LEAST)))
 
     def forward(self, parts: Tensor | None) -> None:
         """Write the outputs, and their moments into ``parts`` ``[2, units, rows, C]``."""
         tiles.bank_forward(
-            (self.units.count, self._blocks(), len(self.filters)),
+            (self.units.count, self._blocks[1], len(self.filters)),
             images=self._each("image"), depthwise=self._depthwise(),
             pointwise=self._each("pointwise"), outs=self._each("out"),
             parts=self.statistics.mean if parts is None else parts,
             pixels=self.pixels, run=self.units.run, units=self.units.count,
-            BEFORE=self._each("before"), MOMENTS=parts is not None,
+            zero=0, BEFORE=self._each("before"), MOMENTS=parts is not None,
             **self._geometry(), **self._outputs(),
         )  # fmt: skip
 
@@ -154,8 +162,9 @@ class Bank:
         """Gradients of what is between the convolutions, ``[pixels, C]`` each."""
         middles = [grads[0].new_empty(self.pixels, self.channels) for _ in self.filters]
         settings = self._outputs()
+        settings["IN"], settings["OUT"] = settings["OUT"], settings["IN"]  # outputs are summed up
         tiles.bank_spread(
-            (triton.cdiv(self.pixels, RUN), self._blocks()),
+            (triton.cdiv(self.pixels, RUN), self._blocks[1]),
             grads=tuple(grads), outs=self._each("out"), pointwise=self._each("pointwise"),
             middles=tuple(middles), mean=self.statistics.mean,
             slopes=self.statistics.mean if slopes is None else slopes, pixels=self.pixels,
@@ -186,10 +195,10 @@ class Bank:
             **self._geometry(),
         }  # fmt: skip
         tiles.bank_pointwise_weights(
-            (self.units.count, self._blocks() ** 2, len(self.filters)),
+            (self.units.count, self._blocks[0] * self._blocks[1], len(self.filters)),
             depthwise=self._depthwise(), grads=tuple(grads), outs=self._each("out"),
             slopes=self.statistics.mean if slopes is None else slopes, FROM=source,
-            blocks=self._blocks(), PLACES=tuple(pointwise), **common, **self._outputs(),
+            blocks=self._blocks[0], zero=0, PLACES=tuple(pointwise), **common, **self._outputs(),
         )  # fmt: skip
         sides = self._each("side")
         if cuda.in_use():
@@ -224,7 +233,7 @@ class Bank:
         input_gradient(
             (units.count, triton.cdiv(c, own)), more or Extras(target, target), image=image,
             middles=tuple(middles), depthwise=self._depthwise(), target=target, parts=parts,
-            pixels=units.pixels, run=units.run, TOTALS=totals, BLOCK=own,
+            pixels=units.pixels, run=units.run, zero=0, TOTALS=totals, BLOCK=own,
             BEFORE=self.filters[0].before if self.filters else 0, **self._geometry(),
         )  # fmt: skip
         return parts

@@ -4,7 +4,9 @@ A filter rectifies its image, convolves each channel (a side of 1 only picks a p
 channels. Filters come as tuples, one entry each: images, weights, and the constants SIDES,
 DILATIONS, SHIFTS (of the first tap from the output's place in the input), FIRSTS and OUTS (its
 output's channels). FORM says what is rectified: ``RAW`` the image, ``SCALED`` scale and shift of
-it, ``NORMED`` its normalized values, whose statistics are rows BEFORE.
+it, ``NORMED`` its normalized values, whose statistics are rows BEFORE. ``zero`` is 0, which the
+compiler does not know: a loop over rows of taps that it unrolled would need registers for all of
+them at once.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ GIVEN, SLOPED, WEIGHED = (tl.constexpr(k) for k in range(3))
 
 # The pointwise product keeps what single precision holds.
 EXACT = tl.constexpr("tf32x3")
-FORMS = ({"LANES": 1024, "num_warps": 4}, {"LANES": 2048, "num_warps": 8})
+# Smaller tiles, or fewer warps, run out of registers with 64 channels.
+PRODUCTS = {"LANES": 2048, "num_warps": 8}
 
 
 @triton.jit
@@ -68,7 +71,7 @@ def rectified(
 
 @triton.jit
 def middle(
-    image, weight, pixel, valid, c, about, scale, shift, height, width, out_height, out_width,
+    image, weight, pixel, valid, c, about, scale, shift, zero, height, width, out_height, out_width,
     SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, STRIDE: tl.constexpr,
     FORM: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr,
 ):  # fmt: skip
@@ -82,7 +85,7 @@ def middle(
         )
     else:
         total = tl.zeros((pixel.shape[0], c.shape[0]), tl.float32)
-        for row in range(SIDE):
+        for row in range(SIDE + zero):
             for column in tl.static_range(SIDE):
                 value = rectified(
                     image, first, top + row * DILATION, left + column * DILATION, valid, c,
@@ -96,7 +99,7 @@ def middle(
 @triton.jit
 def _filtered(
     image, depthwise, pointwise, out, part, apart, affine, mean, variance, epsilon,
-    start, left, o, height, width, out_height, out_width,
+    start, left, o, zero, height, width, out_height, out_width,
     SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, FIRST: tl.constexpr,
     OUTS: tl.constexpr, BEFORE: tl.constexpr, FORM: tl.constexpr, STRIDE: tl.constexpr,
     MOMENTS: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, OUT_PITCH: tl.constexpr,
@@ -117,7 +120,7 @@ def _filtered(
             c = begin + tl.arange(0, IN)
             about, scale, shift = rectifier(affine, mean, variance, epsilon, c, BEFORE, FORM, C)
             own = middle(
-                image, depthwise, pixel, valid, c, about, scale, shift, height, width,
+                image, depthwise, pixel, valid, c, about, scale, shift, zero, height, width,
                 out_height, out_width, SIDE, DILATION, SHIFT, STRIDE, FORM, C, PITCH,
             )  # fmt: skip
             weight = tl.load(
@@ -140,11 +143,11 @@ def _filtered(
         tl.store(part + apart + FIRST + o, total, mask=o < OUTS)
 
 
-@tuned(*FORMS, key=["pixels", "C", "SIDES"])
+@tuned(PRODUCTS)
 @triton.jit
 def bank_forward(
     images, depthwise, pointwise, outs, parts, affine, mean, variance, epsilon,
-    pixels, run, units, height, width, out_height, out_width,
+    pixels, run, units, zero, height, width, out_height, out_width,
     SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, FIRSTS: tl.constexpr,
     OUTS: tl.constexpr, BEFORE: tl.constexpr, NORMS: tl.constexpr, COUNT: tl.constexpr,
     FORM: tl.constexpr, STRIDE: tl.constexpr, MOMENTS: tl.constexpr, C: tl.constexpr,
@@ -162,7 +165,7 @@ def bank_forward(
             _filtered(
                 images[f], depthwise[f], pointwise[f], outs[f],
                 parts + (unit * COUNT + NORMS[f]) * C, units * (COUNT * C),
-                affine, mean, variance, epsilon, start, left, o,
+                affine, mean, variance, epsilon, start, left, o, zero,
                 height, width, out_height, out_width,
                 SIDES[f], DILATIONS[f], SHIFTS[f], FIRSTS[f], OUTS[f], BEFORE[f], FORM, STRIDE,
                 MOMENTS, C, PITCH, OUT_PITCH, IN, OUT, MANY,
@@ -189,7 +192,7 @@ def output_gradient(
     return g
 
 
-@tuned(*FORMS, key=["pixels", "C", "SIDES"])
+@tuned(PRODUCTS)
 @triton.jit
 def bank_spread(
     grads, outs, pointwise, middles, mean, slopes, pixels,
@@ -225,7 +228,7 @@ def bank_spread(
 @triton.jit
 def _product(
     image, depthwise, grad, out, to, affine, mean, variance, slopes, epsilon, start, left, c, o,
-    height, width, out_height, out_width,
+    zero, height, width, out_height, out_width,
     SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, FIRST: tl.constexpr,
     OUTS: tl.constexpr, BEFORE: tl.constexpr, NORM: tl.constexpr, COUNT: tl.constexpr,
     FORM: tl.constexpr, FROM: tl.constexpr, STRIDE: tl.constexpr, C: tl.constexpr,
@@ -240,7 +243,7 @@ def _product(
         valid = at + lane < left
         pixel = (start + at + lane).to(tl.int32)
         own = middle(
-            image, depthwise, pixel, valid, c, about, scale, shift, height, width,
+            image, depthwise, pixel, valid, c, about, scale, shift, zero, height, width,
             out_height, out_width, SIDE, DILATION, SHIFT, STRIDE, FORM, C, PITCH,
         )  # fmt: skip
         g = output_gradient(
@@ -250,11 +253,11 @@ def _product(
     tl.store(to + o[:, None] * C + c[None, :], total, mask=(o < OUTS)[:, None] & (c < C)[None, :])
 
 
-@tuned({"LANES": 512, "num_warps": 4}, {"LANES": 256, "num_warps": 4}, key=["pixels", "C", "SIDES"])
+@tuned({"LANES": 1024, "num_warps": 8})
 @triton.jit
 def bank_pointwise_weights(
     images, depthwise, grads, outs, shares, affine, mean, variance, slopes, epsilon,
-    pixels, run, blocks, height, width, out_height, out_width,
+    pixels, run, blocks, zero, height, width, out_height, out_width,
     SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, FIRSTS: tl.constexpr,
     OUTS: tl.constexpr, BEFORE: tl.constexpr, NORMS: tl.constexpr, PLACES: tl.constexpr,
     SHARE: tl.constexpr, COUNT: tl.constexpr, FORM: tl.constexpr, FROM: tl.constexpr,
@@ -263,7 +266,7 @@ def bank_pointwise_weights(
 ):  # fmt: skip
     """Each unit's share of the pointwise weights' gradients, at PLACES of ``[units, SHARE]``.
 
-    The second number of a program is that of a block of inputs and one of outputs, ``blocks`` each.
+    The second number of a program is that of one of ``blocks`` of inputs and one of outputs.
     """
     unit = tl.program_id(0).to(tl.int64)
     c = (tl.program_id(1) % blocks) * IN + tl.arange(0, IN)
@@ -275,7 +278,7 @@ def bank_pointwise_weights(
         if tl.program_id(2) == f:
             _product(
                 images[f], depthwise[f], grads[f], outs[f], shares + unit * SHARE + PLACES[f],
-                affine, mean, variance, slopes, epsilon, start, left, c, o,
+                affine, mean, variance, slopes, epsilon, start, left, c, o, zero,
                 height, width, out_height, out_width,
                 SIDES[f], DILATIONS[f], SHIFTS[f], FIRSTS[f], OUTS[f], BEFORE[f], NORMS[f], COUNT,
                 FORM, FROM, STRIDE, C, PITCH, OUT_PITCH, IN, OUT, MANY,
@@ -348,13 +351,13 @@ def bank_depthwise_weights(
 
 @triton.jit
 def gathered(
-    middle, weight, image, y, x, valid, c, total, out_height, out_width,
+    middle, weight, image, y, x, valid, c, total, zero, out_height, out_width,
     SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, STRIDE: tl.constexpr,
     C: tl.constexpr,
 ):  # fmt: skip
     """``total`` and what a filter's taps give back to a tile of input pixels."""
     first = image.to(tl.int64) * out_height
-    for row in range(SIDE):
+    for row in range(SIDE + zero):
         down = y - SHIFT - row * DILATION
         here = valid & (down >= 0) & (down % STRIDE == 0) & (down // STRIDE < out_height)
         for column in tl.static_range(SIDE):
@@ -375,7 +378,7 @@ def gathered(
 def bank_input(
     image, middles, depthwise, target, parts, affine, mean, variance, epsilon,
     grad, alpha, peaks, which, averages,
-    pixels, run, height, width, out_height, out_width,
+    pixels, run, zero, height, width, out_height, out_width,
     SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, BEFORE: tl.constexpr,
     FORM: tl.constexpr, STRIDE: tl.constexpr, TOTALS: tl.constexpr, SKIP: tl.constexpr,
     MAXIMA: tl.constexpr, AVERAGES: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr,
@@ -405,7 +408,7 @@ def bank_input(
         total = tl.zeros((MANY, BLOCK), tl.float32)
         for f in tl.static_range(len(SIDES)):
             total = gathered(
-                middles[f], depthwise[f], n, y, x, valid, c, total, out_height, out_width,
+                middles[f], depthwise[f], n, y, x, valid, c, total, zero, out_height, out_width,
                 SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, C,
             )  # fmt: skip
         at = pixel.to(tl.int64)[:, None]

@@ -15,3 +15,4 @@ if find_spec("triton") is not None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
         import_module("nasturtium.kernels.mixed_op.gpu")
+        import_module("triton.experimental.gluon")  # or Triton does so itself, on the first launch

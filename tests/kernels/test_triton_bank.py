@@ -60,6 +60,7 @@ def test_memory_full_of_nan(monkeypatch):
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_infinite_and_missing_values_come_out_as_in_torch(value):
     case = Case((2, 3, 6, 7), FOUR[:2], affine=False)
     case.x[1, 2, 3, 6] = case.x[0, 0, 0, 0] = value

@@ -75,6 +75,7 @@ def test_memory_full_of_nan(monkeypatch):
 
 
 @pytest.mark.parametrize("value", [math.inf, math.nan])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_infinite_and_missing_values_come_out_as_in_torch(value):
     branches, alpha, grad = tensors((2, 5, 4, 4), 3)
     branches[1][1, 2, 3, 0] = value

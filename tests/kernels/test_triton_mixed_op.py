@@ -59,6 +59,7 @@ def test_a_large_mean_is_no_matter(mean):
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 @pytest.mark.parametrize("training", [True, False])
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_infinite_and_missing_values_come_out_as_in_torch(value, training):
     edge = Edge(FEW)
     x, alpha, weights, grad = tensors((2, 3, 6, 7), edge)
