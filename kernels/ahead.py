@@ -20,7 +20,7 @@ from triton.compiler import ASTSource
 
 from .tiles import MOST_REGISTERS, STAGES, Launch
 
-ARCHITECTURES = (80, 90)
+TYPES = {"torch.float32": "fp32", "torch.float64": "fp64", "torch.uint8": "u8"}
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,7 @@ def _signature(launch: Launch, form: dict[str, int]) -> tuple[dict[str, Any], An
             return "i32" if abs(value) < 2**31 else "i64"
         assert isinstance(value, Tensor), value
         attributes[place] = [["tt.divisibility", 16]]
-        return "*" + {"torch.float32": "fp32", "torch.float64": "fp64", "torch.uint8": "u8"}[
-            str(value.dtype)
-        ]
+        return f"*{TYPES[str(value.dtype)]}"
 
     for number, name in enumerate(names):
         if name in fixed:

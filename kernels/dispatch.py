@@ -73,6 +73,8 @@ def register(
         automatic: types of devices on which it is taken without being named.
         first: whether it is tried before those that are there.
 
+    ``example.py`` is an implementation as a user may write one.
+
     Raises:
         ValueError: the name means something else.
     """
@@ -123,7 +125,7 @@ def register_cpu(operator: str, load: Callable[[], Any]) -> None:
 
 
 def mode() -> str:
-    """The value of ``NASTURTIUM_KERNELS``: ``auto`` (the default), ``reference`` or a kernel's name.
+    """The value of ``NASTURTIUM_KERNELS``: ``auto``, the default, ``reference`` or a kernel's name.
 
     A name takes that kernel wherever it can run, also where torch was measured to be faster.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from types import SimpleNamespace

@@ -139,8 +139,8 @@ def settle_slopes(
     tiles.settle_slopes(
         (len(norms),), parts=parts, alpha=parts if alpha is None else alpha, variance=variance,
         slopes=slopes, grad_alpha=grad_alpha, epsilon=epsilon, pixels=pixels, units=units,
-        NORMS=tuple(norms), ROWS=tuple(rows or norms), COUNT=count, TRAINING=training, WEIGHED=alpha is not None,
-        C=channels, BLOCK=block(channels),
+        NORMS=tuple(norms), ROWS=tuple(rows or norms), COUNT=count, TRAINING=training,
+        WEIGHED=alpha is not None, C=channels, BLOCK=block(channels),
     )  # fmt: skip
     return slopes
 

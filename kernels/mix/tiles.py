@@ -44,9 +44,7 @@ def moments(
                     out_height, out_width, KINDS[k], STRIDE, C, PITCH,
                 )  # fmt: skip
                 fresh = inside & (at + lane < MANY)[:, None]
-                pivot, mean, square = lane_moments(
-                    value, inside, fresh, step, pivot, mean, square
-                )
+                pivot, mean, square = lane_moments(value, inside, fresh, step, pivot, mean, square)
             count = tl.maximum((left - lane + MANY - 1) // MANY, 0)
             center, total = join_lanes(pivot, mean, square, count)
             own = (unit * COUNT + NORMS[k]) * C + c

@@ -91,9 +91,7 @@ class Plan:
     ) -> tuple[Tensor, int]:
         dilation = 2 if name.startswith("dil") else 1
         shift = -dilation * (kernel_side(name) // 2)
-        self.whole.append(
-            Filter(self.x, own[0], own[1], kept[stage], norm, dilation, shift)
-        )
+        self.whole.append(Filter(self.x, own[0], own[1], kept[stage], norm, dilation, shift))
         self.places[0] += [place, place + 1]
         if len(own) == 4:
             second = Filter(kept[stage], own[2], own[3], kept[stage + 1], norm + 1, 1, shift)

@@ -87,9 +87,7 @@ class Driver:
         )
         shape = (*grid, 1, THREADS, 1, 1, 0)
         handle = ctypes.c_void_p(stream)
-        self._check(
-            self._cuda.cuLaunchKernel(self._function(name), *shape, handle, pointers, None)
-        )
+        self._check(self._cuda.cuLaunchKernel(self._function(name), *shape, handle, pointers, None))
 
 
 @functools.cache

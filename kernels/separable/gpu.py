@@ -1,4 +1,4 @@
-"""The bank of separable convolutions by Triton kernels; arguments and results are the operator's."""
+"""The bank of separable convolutions by Triton kernels, called as the operator is."""
 
 from __future__ import annotations
 
@@ -66,8 +66,7 @@ def backward(
         for weight in found[2 + 2 * k : 4 + 2 * k]:
             weight.zero_()
     if not used:
-        found[0].zero_(), found[1].zero_()
-        return found
+        return [t.zero_() for t in found]
     dense = [grads[k].contiguous(memory_format=_LAST) for k in used]
     pairs = [w for k in used for w in weights[2 * k : 2 * k + 2]]
     none = Statistics(x.new_empty(len(used), x.shape[1]), x, 0.0)

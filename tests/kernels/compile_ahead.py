@@ -29,15 +29,11 @@ def launches(channels: int, stride: int) -> list[tiles.Launch]:
     weights = [torch.empty(s) for s in edge.shapes(channels)]
     settings = (edge.numbers, stride, True, 1e-5)
     with tiles.recorded() as found:
-        out, kept, mean, variance = mixed.forward(
-            x, alpha, weights, none, none, *settings, True
-        )
+        out, kept, mean, variance = mixed.forward(x, alpha, weights, none, none, *settings, True)
         mixed.backward(out, x, alpha, weights, kept, mean, variance, *settings, 7)
         branches, flags = [x] * 6, [True] * 5 + [False]
         out, mean, variance = mix.forward(branches, alpha[:6], none, none, flags, True, 1e-5)
-        mix.backward(
-            out, branches, alpha[:6], mean, variance, flags, True, 1e-5, [True] * 7
-        )
+        mix.backward(out, branches, alpha[:6], mean, variance, flags, True, 1e-5, [True] * 7)
         pair = [torch.empty(channels, 1, 5, 5), torch.empty(channels, channels, 1, 1)]
         affine = torch.empty(2, channels)
         _, _, *outs = separable.forward(x, affine, pair, [2], stride)
@@ -56,7 +52,7 @@ def main() -> None:
             continue
         seen.add(key)
         for form in launch.kernel.forms[: None if "--all-forms" in sys.argv else 1]:
-            print(json.dumps(asdict(ahead.compiled(launch, form, architecture))), flush=True)
+            sys.stdout.write(json.dumps(asdict(ahead.compiled(launch, form, architecture))) + "\n")
 
 
 if __name__ == "__main__":

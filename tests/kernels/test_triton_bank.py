@@ -39,9 +39,9 @@ def test_agrees_with_float64(shape, filters, stride, affine):
 
 
 def test_channels_of_more_than_one_block(monkeypatch):
-    off_the_kink((1, 70, 5, 4), FOUR[:1]).check("triton")
+    off_the_kink((1, 66, 3, 2), FOUR[:1]).check("triton")
     monkeypatch.setattr(tiles, "MOST_CHANNELS", 16)
-    off_the_kink((1, 33, 4, 5), FOUR[:2], stride=2).check("triton")
+    off_the_kink((1, 33, 4, 5), FOUR[:1], stride=2).check("triton")
 
 
 @pytest.mark.parametrize("most", [1, 2])
