@@ -82,14 +82,15 @@ class Terms:
         """Means and sums of squares of normalized terms into ``parts`` ``[2, units, norms, C]``."""
         units = Units.of(self.pixels)
         pools = (int(MAX_POOL), int(AVERAGE_POOL))
-        norms = tuple(
-            norm if kind in pools or not only_pools else -1
-            for kind, norm in zip(self.kinds, self.norms, strict=True)
-        )
+        own = [
+            k
+            for k, (kind, norm) in enumerate(zip(self.kinds, self.norms, strict=True))
+            if norm >= 0 and (kind in pools or not only_pools)
+        ]
         tiles.moments(
-            self.grid(units.count), images=self.images, parts=parts,
-            run=units.run, units=units.count,
-            KINDS=self.kinds, NORMS=norms, COUNT=self.count, **self._common(),
+            self.grid(units.count), images=tuple(self.images[k] for k in own), parts=parts,
+            run=units.run, units=units.count, KINDS=tuple(self.kinds[k] for k in own),
+            NORMS=tuple(self.norms[k] for k in own), COUNT=self.count, **self._common(),
         )  # fmt: skip
 
     def mix(self, alpha: Tensor, mean: Tensor, variance: Tensor, epsilon: float,

@@ -31,25 +31,24 @@ def moments(
     start = unit.to(tl.int64) * run
     left = tl.minimum(pixels - start, run).to(tl.int32)
     for k in tl.static_range(len(KINDS)):
-        if NORMS[k] >= 0:
-            pivot = tl.zeros((MANY, BLOCK), tl.float32)
-            mean = tl.zeros((MANY, BLOCK), tl.float32)
-            square = tl.zeros((MANY, BLOCK), tl.float32)
-            step = tl.full((), 0.0, tl.float32)
-            for at in range(0, left, MANY):
-                step += 1.0
-                inside = (at + lane < left)[:, None] & (c < C)[None, :]
-                value = term(
-                    images[k], (start + at + lane).to(tl.int32), c, inside, height, width,
-                    out_height, out_width, KINDS[k], STRIDE, C, PITCH,
-                )  # fmt: skip
-                fresh = inside & (at + lane < MANY)[:, None]
-                pivot, mean, square = lane_moments(value, inside, fresh, step, pivot, mean, square)
-            count = tl.maximum((left - lane + MANY - 1) // MANY, 0)
-            center, total = join_lanes(pivot, mean, square, count)
-            own = (unit * COUNT + NORMS[k]) * C + c
-            tl.store(parts + own, center, mask=c < C)
-            tl.store(parts + units * (COUNT * C) + own, total, mask=c < C)
+        pivot = tl.zeros((MANY, BLOCK), tl.float32)
+        mean = tl.zeros((MANY, BLOCK), tl.float32)
+        square = tl.zeros((MANY, BLOCK), tl.float32)
+        step = tl.full((), 0.0, tl.float32)
+        for at in range(0, left, MANY):
+            step += 1.0
+            inside = (at + lane < left)[:, None] & (c < C)[None, :]
+            value = term(
+                images[k], (start + at + lane).to(tl.int32), c, inside, height, width,
+                out_height, out_width, KINDS[k], STRIDE, C, PITCH,
+            )  # fmt: skip
+            fresh = inside & (at + lane < MANY)[:, None]
+            pivot, mean, square = lane_moments(value, inside, fresh, step, pivot, mean, square)
+        count = tl.maximum((left - lane + MANY - 1) // MANY, 0)
+        center, total = join_lanes(pivot, mean, square, count)
+        own = (unit * COUNT + NORMS[k]) * C + c
+        tl.store(parts + own, center, mask=c < C)
+        tl.store(parts + units * (COUNT * C) + own, total, mask=c < C)
 
 
 @triton.jit

@@ -194,10 +194,11 @@ class Bank:
             **self._geometry(),
         }  # fmt: skip
         tiles.bank_pointwise_weights(
-            (self.units.count, self._blocks[0] * self._blocks[1], len(self.filters)),
+            (self.units.count, self._blocks[0] ** 2, len(self.filters)),
             depthwise=self._depthwise(), grads=tuple(grads), outs=self._each("out"),
             slopes=self.statistics.mean if slopes is None else slopes, FROM=source,
-            blocks=self._blocks[0], zero=0, PLACES=tuple(pointwise), **common, **self._outputs(),
+            blocks=self._blocks[0], zero=0, PLACES=tuple(pointwise), **common,
+            **{**self._outputs(), "OUT": self._inputs},
         )  # fmt: skip
         sides = self._each("side")
         if cuda.in_use():

@@ -253,7 +253,7 @@ def _product(
     tl.store(to + o[:, None] * C + c[None, :], total, mask=(o < OUTS)[:, None] & (c < C)[None, :])
 
 
-@tuned({"LANES": 1024, "num_warps": 8})
+@tuned({"LANES": 512, "num_warps": 4})
 @triton.jit
 def bank_pointwise_weights(
     images, depthwise, grads, outs, shares, affine, mean, variance, slopes, epsilon,
@@ -266,7 +266,8 @@ def bank_pointwise_weights(
 ):  # fmt: skip
     """Each unit's share of the pointwise weights' gradients, at PLACES of ``[units, SHARE]``.
 
-    The second number of a program is that of one of ``blocks`` of inputs and one of outputs.
+    The second number of a program is that of one of ``blocks`` of inputs and one of as many of
+    outputs.
     """
     unit = tl.program_id(0).to(tl.int64)
     c = (tl.program_id(1) % blocks) * IN + tl.arange(0, IN)
