@@ -129,6 +129,8 @@ def forward(
     edge = edge_of(candidates, stride)
     x, weights = _prepared(x, weights)
     out, kept, mean, variance = outputs(x, mean, variance, candidates, stride, training, True)
+    if kept.shape[-1] != x.shape[1]:
+        kept.zero_()  # also what is between channels and their padded number is an output
     plan = Plan(edge, x, weights, kept, Statistics(mean, variance, epsilon))
     units = Units.of(plan.pixels)
     parts = None
