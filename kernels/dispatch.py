@@ -12,9 +12,10 @@ import importlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 VARIABLE = "NASTURTIUM_KERNELS"
@@ -150,7 +151,13 @@ def _wanted(operator: str, device: str, wanted: str) -> list[Implementation]:
 
 
 def choose(
-    operator: str, *, device: str, dtype: str, unsupported: str = "", slower: str = ""
+    operator: str,
+    *,
+    device: str,
+    dtype: str,
+    unsupported: str = "",
+    slower: str = "",
+    lacking: Mapping[str, str] = MappingProxyType({}),
 ) -> Choice:
     """Pick the implementation for one call.
 
@@ -160,6 +167,7 @@ def choose(
         dtype: name of the number format, such as ``torch.float32``.
         unsupported: why no kernel can run this call; empty if one can.
         slower: why torch is faster on this call; empty if it is not.
+        lacking: by name, why an implementation cannot run this call though others can.
     """
     wanted = mode()
     if wanted == "reference":
@@ -170,7 +178,7 @@ def choose(
         return Choice("reference", f"no kernel for {dtype}")
     reasons = []
     for own in _wanted(operator, device, wanted):
-        reason = own.obstacle(device)
+        reason = own.obstacle(device) or lacking.get(own.name, "")
         if not reason:
             if slower and wanted == "auto":
                 return Choice("reference", slower)

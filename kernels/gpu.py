@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module, metadata
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -47,7 +49,7 @@ def register_triton(operator: str, module: str) -> None:
     dispatch.register(
         operator,
         "triton",
-        module,
+        lambda: _guarded(import_module(module), nullcontext),
         obstacle=triton_obstacle,
         about=about_triton,
         automatic=("cuda",),
@@ -56,20 +58,33 @@ def register_triton(operator: str, module: str) -> None:
 
 def register_cuda(operator: str, module: str) -> None:
     """Add an operator's implementation by Triton with the one kernel that is written in CUDA."""
-
-    def backward(*arguments: Any) -> Any:
-        from .separable import cuda
-
-        with cuda.used():
-            return import_module(module).backward(*arguments)
-
     dispatch.register(
         operator,
         "cuda",
-        lambda: SimpleNamespace(forward=import_module(module).forward, backward=backward),
+        lambda: _guarded(
+            import_module(module), import_module(f"{__package__}.separable.cuda").used
+        ),
         obstacle=cuda_obstacle,
         about=lambda: f"compiled by {nvcc()}, beside {about_triton()}",
     )
+
+
+def _guarded(module: Any, around: Callable[[], AbstractContextManager[None]]) -> SimpleNamespace:
+    """A module's functions, run on the device of their tensors."""
+
+    def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            import torch
+
+            flat = (t for a in arguments for t in (a if isinstance(a, list) else [a]))
+            device = next(t.device for t in flat if isinstance(t, torch.Tensor))
+            guard = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+            with around(), guard:
+                return function(*arguments)
+
+        return call
+
+    return SimpleNamespace(forward=on_device(module.forward), backward=on_device(module.backward))
 
 
 def cuda_obstacle(device: str) -> str:

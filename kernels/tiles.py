@@ -45,6 +45,8 @@ class Units:
     @staticmethod
     def of(pixels: int) -> Units:
         """A division that depends on the number of pixels alone."""
+        if pixels >= 2**31:
+            raise ValueError(f"{pixels} pixels are more than a kernel can number")
         run = RUN * triton.cdiv(pixels, RUN * MOST_UNITS)
         return Units(pixels, run, triton.cdiv(pixels, run))
 

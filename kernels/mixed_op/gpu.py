@@ -126,6 +126,8 @@ def forward(
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As ``nasturtium::mixed_operation``."""
+    if alpha.dim() != 1:
+        raise ValueError(f"the triton kernel takes alpha [K], not {tuple(alpha.shape)}")
     edge = edge_of(candidates, stride)
     x, weights = _prepared(x, weights)
     out, kept, mean, variance = outputs(x, mean, variance, candidates, stride, training, True)

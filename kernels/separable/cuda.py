@@ -13,6 +13,7 @@ import os
 import subprocess
 import tempfile
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ SOURCE = Path(__file__).with_name("depthwise_weights.cu")
 FLAGS = ("-std=c++17", "-O3", "-Werror", "all-warnings", "--resource-usage")
 THREADS, GROUPS = 256, 16  # as in the source
 
-_used = False
+_used = ContextVar("used", default=False)
 
 
 def compiled(architecture: int, target: Path) -> str:
@@ -141,15 +142,14 @@ def depthwise_weights(bank: Bank, middles: list[Any], shares: Any, places: list[
 
 @contextmanager
 def used() -> Iterator[None]:
-    """Whether ``launch`` takes this kernel, for as long as this lasts."""
-    global _used
-    before, _used = _used, True
+    """Lets ``launch`` take this kernel for as long as this lasts."""
+    token = _used.set(True)
     try:
         yield
     finally:
-        _used = before
+        _used.reset(token)
 
 
 def in_use() -> bool:
     """Whether ``launch`` is to take this kernel."""
-    return _used
+    return _used.get()

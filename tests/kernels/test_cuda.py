@@ -19,6 +19,7 @@ from nasturtium.kernels.separable import cuda
 from nasturtium.kernels.separable.ops import explain
 
 launch = pytest.importorskip("nasturtium.kernels.separable.launch", reason="triton is missing")
+tiles = pytest.importorskip("nasturtium.kernels.separable.tiles")
 
 PLACE = Path(__file__).parent
 FILTERS = [(k, d, s) for k in (3, 5) for d in (1, 2) for s in (1, 2)]
@@ -78,21 +79,27 @@ def on_the_cpu(tmp_path_factory):
     return ctypes.CDLL(str(library))
 
 
+@pytest.mark.parametrize("form", [tiles.RAW, tiles.SCALED, tiles.NORMED])
 @pytest.mark.parametrize(("side", "dilation", "stride"), FILTERS)
-def test_on_the_cpu_it_computes_the_gradient(on_the_cpu, side, dilation, stride):
-    for shape, affine in (((2, 4, 9, 11), True), ((1, 3, 6, 5), False), ((2, 8, 1, 7), True)):
-        case = Case(shape, ((side, dilation),), stride=stride, affine=affine)
-        exact = case.derive("reference", torch.float64)[4]
+def test_on_the_cpu_it_computes_the_gradient(on_the_cpu, side, dilation, stride, form):
+    for shape in ((2, 4, 9, 11), (1, 3, 6, 5), (2, 8, 1, 7)):
+        case = Case(shape, ((side, dilation),), stride=stride, affine=form == tiles.SCALED)
         own = [t.detach() for t in case.inputs(torch.float32)]
         x = own[0].contiguous(memory_format=torch.channels_last)
-        grad = case.grads[0]
-        pointwise = own[2][:, :, 0, 0]
-        middle = torch.einsum("nohw,oi->nhwi", grad, pointwise).contiguous()
         c = shape[1]
-        none = launch.Statistics(torch.zeros(1, c), torch.ones(1, c), 0.0)
-        f = launch.Filter(x, own[1], own[2], grad, 0, dilation, -dilation * (side // 2))
-        both = torch.stack(case.affine) if affine else None
-        bank = launch.Bank((f,), shape, tuple(grad.shape[2:]), stride, none, int(affine), both)
+        statistics = launch.Statistics(torch.rand(2, c), torch.rand(2, c) + 0.5, 1e-5)
+        if form == tiles.NORMED:
+            mean, variance = (
+                t[1].double().view(-1, 1, 1) for t in (statistics.mean, statistics.variance)
+            )
+            case.x = (case.x.double() - mean) / (variance + 1e-5).sqrt()
+        exact = case.derive("reference", torch.float64)[4]
+        grad = case.grads[0]
+        middle = torch.einsum("nohw,oi->nhwi", grad, own[2][:, :, 0, 0]).contiguous()
+        shift = -dilation * (side // 2)
+        f = launch.Filter(x, own[1], own[2], grad, 0, dilation, shift, before=1)
+        both = torch.stack(case.affine) if case.affine else None
+        bank = launch.Bank((f,), shape, tuple(grad.shape[2:]), stride, statistics, int(form), both)
         shares = torch.full((bank.units.count, own[1].numel() + 5), float("nan"))
         ((name, grid, values),) = cuda.calls(bank, [middle], shares, [5])
         assert name.endswith("_4") == (c % 4 == 0)
@@ -100,6 +107,21 @@ def test_on_the_cpu_it_computes_the_gradient(on_the_cpu, side, dilation, stride)
         run(*map(ctypes.c_uint, (*grid, cuda.THREADS)), *values)
         found = shares[:, 5:].double().sum(0).view_as(exact)
         assert error(found, exact) < 1e-6 and shares[:, :5].isnan().all()
+
+
+def test_a_backward_pass_takes_it_in_the_place_of_tritons(monkeypatch):
+    taken = []
+    monkeypatch.setattr(gpu, "cuda_obstacle", lambda device: "")
+    monkeypatch.setattr(cuda, "depthwise_weights", lambda bank, middles, shares, places: (
+        taken.append(places), shares.zero_()))  # fmt: skip
+    implementations = {k: dict(v) for k, v in dispatch._implementations.items()}
+    monkeypatch.setattr(dispatch, "_implementations", implementations)
+    gpu.register_cuda("separable_bank", "nasturtium.kernels.separable.gpu")
+    case = Case((2, 3, 4, 5), ((3, 1), (5, 2)), affine=False)
+    found, ours = case.derive("cuda"), case.derive("triton")
+    assert taken == [[0, 36]] and not cuda.in_use()
+    assert all(torch.equal(a, b) for a, b in zip(found[:5], ours[:5], strict=True))
+    assert not found[5].any() and not found[7].any() and ours[5].any() and ours[7].any()
 
 
 def test_it_is_chosen_by_name_and_only_on_a_gpu(monkeypatch):
