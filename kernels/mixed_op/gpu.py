@@ -15,8 +15,9 @@ from torch import Tensor
 
 from ..mix import terms as kinds
 from ..mix.gpu import Terms, settle_slopes
+from ..separable.gradient_tiles import SLOPED, WEIGHED
 from ..separable.launch import Bank, Extras, Filter, Statistics
-from ..separable.tiles import NORMED, SLOPED, WEIGHED
+from ..separable.tiles import NORMED
 from ..tiles import RUN, Units, block, settle_moments
 from . import tiles
 from .ops import edge_of, gradients, outputs

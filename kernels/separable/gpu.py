@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ..tiles import settle_moments
+from .gradient_tiles import GIVEN
 from .launch import Bank, Filter, Statistics, add_shares
 from .ops import gradients, outputs
-from .tiles import GIVEN, RAW, SCALED
+from .tiles import RAW, SCALED
 
 _LAST = torch.channels_last
 

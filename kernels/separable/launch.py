@@ -10,7 +10,7 @@ import triton
 from torch import Tensor
 
 from ..tiles import RUN, Units, block
-from . import cuda, tiles
+from . import cuda, gradient_tiles, tiles
 
 LEAST = 16  # channels of a tile that is multiplied
 MOST_INPUTS = 32  # of which the convolved tile and the product are both in registers
@@ -162,7 +162,7 @@ class Bank:
         middles = [grads[0].new_empty(self.pixels, self.channels) for _ in self.filters]
         settings = self._outputs()
         settings["IN"], settings["OUT"] = settings["OUT"], settings["IN"]  # outputs are summed up
-        tiles.bank_spread(
+        gradient_tiles.bank_spread(
             (triton.cdiv(self.pixels, RUN), self._blocks[1]),
             grads=tuple(grads), outs=self._each("out"), pointwise=self._each("pointwise"),
             middles=tuple(middles), mean=self.statistics.mean,
@@ -193,7 +193,7 @@ class Bank:
             "run": self.units.run, "BEFORE": self._each("before"), "SHARE": share,
             **self._geometry(),
         }  # fmt: skip
-        tiles.bank_pointwise_weights(
+        gradient_tiles.bank_pointwise_weights(
             (self.units.count, self._blocks[0] ** 2, len(self.filters)),
             depthwise=self._depthwise(), grads=tuple(grads), outs=self._each("out"),
             slopes=self.statistics.mean if slopes is None else slopes, FROM=source,
@@ -205,7 +205,7 @@ class Bank:
             cuda.depthwise_weights(self, list(middles), shares, depthwise)
         elif max(sides) > 1:
             own = block(self.channels)
-            tiles.bank_depthwise_weights(
+            gradient_tiles.bank_depthwise_weights(
                 (self.units.count, max(sides) * triton.cdiv(self.channels, own), len(sides)),
                 middles=tuple(middles), PLACES=tuple(depthwise), ROWS=max(sides), BLOCK=own,
                 **common,
@@ -262,7 +262,7 @@ class Extras:
 
 def input_gradient(grid: tuple[int, ...], more: Extras, **arguments: Any) -> None:
     """Launch ``bank_input``; there may be no filters."""
-    tiles.bank_input(
+    gradient_tiles.bank_input(
         grid, grad=more.grad, alpha=more.alpha, SKIP=more.skip,
         peaks=more.grad if more.peaks is None else more.peaks,
         which=more.grad if more.which is None else more.which,
@@ -275,7 +275,7 @@ def add_shares(shares: Tensor, targets: Sequence[Tensor]) -> None:
     """Add what all units have; the columns of ``shares`` are the targets' values in turn."""
     sizes = tuple(t.numel() for t in targets)
     own = min(64, triton.next_power_of_2(max(sizes)))
-    tiles.add_shares(
+    gradient_tiles.add_shares(
         (triton.cdiv(max(sizes), own),), shares=shares, targets=tuple(targets),
         units=shares.shape[0], SIZES=sizes, SHARE=sum(sizes), BLOCK=own,
     )  # fmt: skip
