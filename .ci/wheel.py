@@ -18,6 +18,7 @@ NEEDED = (
     "nasturtium/py.typed",
     "nasturtium/kernels/_cpu.",
     "nasturtium/kernels/depthwise/ops.py",
+    "nasturtium/kernels/separable/depthwise_weights.cu",
     "nasturtium/include/nasturtium/c_api.h",
     "nasturtium/include/nasturtium/version.hpp",
     "nasturtium/lib/libnasturtium_core.a",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ def _whole_weights(weights: Sequence[Tensor]) -> list[Tensor]:
     return [w.contiguous() for w in weights]
 
 
-@torch.library.custom_op("nasturtium::searched_cell", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::searched_cell", mutates_args=())
 def _forward(
     x: Tensor,
     alpha: Tensor,
@@ -72,9 +73,26 @@ def _forward(
     covariances of activated nodes. ``mean`` and ``variance`` are read when not training. All but
     the output have channels up to a multiple of eight.
     """
+    settings = (nodes, training, epsilon, keep)
+    found: tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor] = dispatch.forward(
+        NAME, x.device.type, x, alpha, weights, mean, variance, *settings
+    )
+    return found
+
+
+def _cpu_forward(
+    x: Tensor,
+    alpha: Tensor,
+    weights: list[Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    nodes: int,
+    training: bool,
+    epsilon: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     from .. import _cpu
 
-    dispatch.ran[NAME, "cpu"] += 1
     channels = x.shape[1]
     x, weights = _whole(x), _whole_weights(weights)
     found = _outputs(x, mean, variance, nodes, training, keep)
@@ -123,7 +141,7 @@ def _(
     return _outputs(x, mean, variance, nodes, training, keep)
 
 
-@torch.library.custom_op("nasturtium::searched_cell_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::searched_cell_backward", mutates_args=())
 def _backward(
     grad: Tensor,
     x: Tensor,
@@ -138,9 +156,28 @@ def _backward(
     needs: int,
 ) -> list[Tensor]:
     """Gradients of x (``needs`` & 1), of alpha (2) and of all weights (4); the others are empty."""
+    settings = (nodes, training, epsilon, needs)
+    found: list[Tensor] = dispatch.backward(
+        NAME, x.device.type, grad, x, alpha, weights, kept, mean, variance, *settings
+    )
+    return found
+
+
+def _cpu_backward(
+    grad: Tensor,
+    x: Tensor,
+    alpha: Tensor,
+    weights: list[Tensor],
+    kept: list[Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    nodes: int,
+    training: bool,
+    epsilon: float,
+    needs: int,
+) -> list[Tensor]:
     from .. import _cpu
 
-    dispatch.ran[f"{NAME}_backward", "cpu"] += 1
     channels = x.shape[1]
     x, grad, weights = _whole(x), _whole(grad), _whole_weights(weights)
     found = _gradients(x, alpha, weights, needs)
@@ -255,6 +292,7 @@ def _differentiable(
 
 
 _forward.register_autograd(_gradient, setup_context=_save)
+dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
 
 
 def _unsupported(
@@ -283,12 +321,12 @@ def explain(
 ) -> Choice:
     """Which implementation ``searched_cell`` takes for these arguments, and why."""
     unsupported = _unsupported(x, alpha, weights, nodes, training)
-    return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
+    return choose(NAME, device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _chosen(device: str, dtype: str, unsupported: str) -> str:
-    choice = choose(device=device, dtype=dtype, unsupported=unsupported)
+    choice = choose(NAME, device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)
     return choice.name
 

@@ -6,15 +6,17 @@ or a backward call of the same kernel.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
 
-from ..dispatch import Choice, choose
+from ..dispatch import Choice, choose, register_cpu
 from . import reference
 from .spec import Filter
 
+NAME = "depthwise_conv2d"
 # Multiply-adds below which a second thread costs more than it brings.
 _WORK_PER_THREAD = 200_000
 
@@ -162,6 +164,7 @@ def _backward_gradient(
 
 _forward.register_autograd(_forward_gradient, setup_context=_save_forward)
 _backward.register_autograd(_backward_gradient, setup_context=_save_backward)
+register_cpu(NAME, lambda: SimpleNamespace(forward=_forward, backward=_backward))
 
 
 def explain(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: int = 1) -> Choice:
@@ -182,7 +185,13 @@ def explain(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: int = 1) ->
         channels_last=_format(x) == torch.channels_last,
         gradient=gradient,
     )
-    return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported, slower=slower)
+    return choose(
+        NAME,
+        device=x.device.type,
+        dtype=str(x.dtype),
+        unsupported=unsupported,
+        slower=slower,
+    )
 
 
 def depthwise_conv2d(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: int = 1) -> Tensor:

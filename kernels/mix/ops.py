@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
+from ..gpu import register_triton
 from ..statistics import Running, stacked, update
 from . import reference
 from .spec import MOST_BRANCHES
@@ -35,7 +37,7 @@ def _sizes(
     }
 
 
-@torch.library.custom_op("nasturtium::normalize_and_mix", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::normalize_and_mix", mutates_args=())
 def _forward(
     branches: list[Tensor],
     alpha: Tensor,
@@ -46,11 +48,26 @@ def _forward(
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The sum and the statistics ``[K, C]``; ``mean`` and ``variance`` count when not training."""
+    settings = (normalized, training, epsilon)
+    found: tuple[Tensor, Tensor, Tensor] = dispatch.forward(
+        NAME, alpha.device.type, branches, alpha, mean, variance, *settings
+    )
+    return found
+
+
+def _cpu_forward(
+    branches: list[Tensor],
+    alpha: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    normalized: list[bool],
+    training: bool,
+    epsilon: float,
+) -> tuple[Tensor, Tensor, Tensor]:
     from .. import _cpu
 
-    dispatch.ran[NAME, "cpu"] += 1
     branches = [branch.contiguous(memory_format=_LAST) for branch in branches]
-    out, mean, variance = _outputs(branches, mean, variance, training)
+    out, mean, variance = outputs(branches, mean, variance, training)
     _cpu.mix_forward(
         [branch.data_ptr() for branch in branches],
         alpha.contiguous().data_ptr(),
@@ -62,7 +79,7 @@ def _forward(
     return out, mean, variance
 
 
-def _outputs(
+def outputs(
     branches: Sequence[Tensor], mean: Tensor, variance: Tensor, training: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
     x = branches[0]
@@ -83,12 +100,10 @@ def _(
     training: bool,
     epsilon: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    return _outputs(branches, mean, variance, training)
+    return outputs(branches, mean, variance, training)
 
 
-@torch.library.custom_op(
-    "nasturtium::normalize_and_mix_backward", mutates_args=(), device_types="cpu"
-)
+@torch.library.custom_op("nasturtium::normalize_and_mix_backward", mutates_args=())
 def _backward(
     grad: Tensor,
     branches: list[Tensor],
@@ -101,11 +116,28 @@ def _backward(
     needs: list[bool],
 ) -> list[Tensor]:
     """The gradient of alpha and that of each branch, empty where ``needs`` does not ask for it."""
+    settings = (normalized, training, epsilon, needs)
+    found: list[Tensor] = dispatch.backward(
+        NAME, alpha.device.type, grad, branches, alpha, mean, variance, *settings
+    )
+    return found
+
+
+def _cpu_backward(
+    grad: Tensor,
+    branches: list[Tensor],
+    alpha: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    normalized: list[bool],
+    training: bool,
+    epsilon: float,
+    needs: list[bool],
+) -> list[Tensor]:
     from .. import _cpu
 
-    dispatch.ran[f"{NAME}_backward", "cpu"] += 1
     branches = [branch.contiguous(memory_format=_LAST) for branch in branches]
-    found = _gradients(branches, alpha, needs)
+    found = gradients(branches, alpha, needs)
     addresses = [t.data_ptr() if wanted else 0 for t, wanted in zip(found, needs, strict=True)]
     grad, alpha = grad.contiguous(memory_format=_LAST), alpha.contiguous()
     _cpu.mix_backward(
@@ -121,7 +153,7 @@ def _backward(
     return found
 
 
-def _gradients(branches: Sequence[Tensor], alpha: Tensor, needs: list[bool]) -> list[Tensor]:
+def gradients(branches: Sequence[Tensor], alpha: Tensor, needs: list[bool]) -> list[Tensor]:
     formats = [torch.contiguous_format] + [_LAST] * len(branches)
     return [
         torch.empty(t.shape, dtype=t.dtype, device=t.device, memory_format=form)
@@ -143,7 +175,7 @@ def _(
     epsilon: float,
     needs: list[bool],
 ) -> list[Tensor]:
-    return _gradients(branches, alpha, needs)
+    return gradients(branches, alpha, needs)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -197,6 +229,8 @@ def _differentiable(
 
 
 _forward.register_autograd(_gradient, setup_context=_save)
+dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
+register_triton(NAME, f"{__package__}.gpu")
 
 
 def _unsupported(branches: Sequence[Tensor], alpha: Tensor, training: bool) -> str:
@@ -218,6 +252,7 @@ def explain(branches: Sequence[Tensor], alpha: Tensor, *, training: bool = True)
     """Which implementation ``normalize_and_mix`` takes for these arguments, and why."""
     x = branches[0]
     return choose(
+        NAME,
         device=x.device.type,
         dtype=str(x.dtype),
         unsupported=_unsupported(branches, alpha, training),
@@ -226,7 +261,7 @@ def explain(branches: Sequence[Tensor], alpha: Tensor, *, training: bool = True)
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _chosen(device: str, dtype: str, unsupported: str) -> str:
-    choice = choose(device=device, dtype=dtype, unsupported=unsupported)
+    choice = choose(NAME, device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)
     return choice.name
 

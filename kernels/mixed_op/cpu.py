@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .. import dispatch
+from .layout import LAST, by_edge, edges_of, gradients, in_turn, outputs
 
 # Values of x below which a second thread costs more than it brings.
 _WORK_PER_THREAD = 2_000
-LAST = torch.channels_last
-MOST_EDGES = 16
 
 
 class Term(NamedTuple):
@@ -48,11 +46,23 @@ def _threads(x: Tensor) -> int:
     return max(1, min(torch.get_num_threads(), x.numel() // _WORK_PER_THREAD))
 
 
-def forward(name: str, terms: Sequence[Term], out: Tensor, training: bool, epsilon: float) -> None:
-    """Write the sum of all edges, what is kept, and in training the statistics."""
+def forward(
+    xs: list[Tensor],
+    alphas: list[Tensor],
+    weights: list[Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    candidates: list[int],
+    strides: list[int],
+    training: bool,
+    epsilon: float,
+    keep: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """As ``nasturtium::mixed_operation``."""
     from .. import _cpu
 
-    dispatch.ran[name, "cpu"] += 1
+    out, kept, mean, variance = outputs(xs, mean, variance, candidates, strides, training, keep)
+    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
     x = terms[0].x
     _cpu.mixed_forward(
         [t.x.data_ptr() for t in terms],
@@ -74,27 +84,58 @@ def forward(name: str, terms: Sequence[Term], out: Tensor, training: bool, epsil
         pack=_packable(terms),
         threads=_threads(x),
     )
+    return out, kept, mean, variance
 
 
 def backward(
-    name: str,
     grad: Tensor,
-    terms: Sequence[Term],
+    xs: list[Tensor],
+    alphas: list[Tensor],
+    weights: list[Tensor],
+    kept: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    candidates: list[int],
+    strides: list[int],
     training: bool,
     epsilon: float,
-    needs: Sequence[int],
-) -> list[list[Tensor]]:
-    """For each edge the gradients of x, of alpha and of its weights.
-
-    ``needs`` says for each edge which ones are wanted: of x (1), of alpha (2) and of all weights
-    (4); the others are empty.
-    """
-    dispatch.ran[f"{name}_backward", "cpu"] += 1
+    needs: list[int],
+) -> list[Tensor]:
+    """As ``nasturtium::mixed_operation_backward``."""
+    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
     grad = grad.contiguous(memory_format=LAST)
-    return [
-        _of_edge(grad, term, training, epsilon, need, _packable(terms))
-        for term, need in zip(terms, needs, strict=True)
-    ]
+    pack = _packable(terms)
+    return in_turn(
+        [
+            _of_edge(grad, term, training, epsilon, need, pack)
+            for term, need in zip(terms, needs, strict=True)
+        ]
+    )
+
+
+def _terms(
+    xs: list[Tensor],
+    alphas: list[Tensor],
+    weights: list[Tensor],
+    kept: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    candidates: list[int],
+    strides: list[int],
+) -> list[Term]:
+    edges = edges_of(candidates, strides)
+    norms = [edge.norms for edge in edges]
+    parts = zip(
+        xs,
+        alphas,
+        by_edge(weights, edges, xs[0].shape[1]),
+        torch.split(kept, [edge.kept for edge in edges]) if kept.numel() else [kept] * len(edges),
+        torch.split(mean, norms),
+        torch.split(variance, norms),
+        strides,
+        strict=True,
+    )
+    return [Term.of(*part, candidates, stride) for *part, stride in parts]
 
 
 def _of_edge(
@@ -128,19 +169,3 @@ def _of_edge(
         threads=_threads(x),
     )
     return found
-
-
-def gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
-    """Memory for what ``backward`` returns."""
-
-    def like(t: Tensor, form: torch.memory_format, wanted: int) -> Tensor:
-        if not wanted:
-            return t.new_empty(0)
-        return torch.empty(t.shape, dtype=t.dtype, device=t.device, memory_format=form)
-
-    plain = torch.contiguous_format
-    return [
-        like(x, LAST, needs & 1),
-        like(alpha, plain, needs & 2),
-        *(like(w, plain, needs & 4) for w in weights),
-    ]

@@ -10,20 +10,16 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
+from ..gpu import register_cuda, register_triton
 from ..statistics import Running, stacked, update
-from . import cpu, reference
-from .cpu import LAST, MOST_EDGES, Term
-from .spec import CANDIDATES, Edge, as_edge, padded_channels
+from . import reference
+from .layout import by_edge, edges_of, gradients, in_turn, outputs
+from .spec import CANDIDATES, MOST_EDGES, Edge, as_edge
 
 NAME = "mixed_operation"
 
 
-def _edges(candidates: Sequence[int], strides: Sequence[int]) -> list[Edge]:
-    names = tuple(CANDIDATES[k] for k in candidates)
-    return [Edge(names, stride) for stride in strides]
-
-
-@torch.library.custom_op("nasturtium::mixed_operation", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::mixed_operation", mutates_args=())
 def _forward(
     xs: list[Tensor],
     alphas: list[Tensor],
@@ -41,61 +37,11 @@ def _forward(
     ``weights``, ``mean`` and ``variance`` are those of all edges in turn; the latter two are read
     when not training.
     """
-    out, kept, mean, variance = _outputs(xs, mean, variance, candidates, strides, training, keep)
-    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
-    cpu.forward(NAME, terms, out, training, epsilon)
-    return out, kept, mean, variance
-
-
-def _terms(
-    xs: list[Tensor],
-    alphas: list[Tensor],
-    weights: list[Tensor],
-    kept: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    candidates: list[int],
-    strides: list[int],
-) -> list[Term]:
-    edges = _edges(candidates, strides)
-    norms = [edge.norms for edge in edges]
-    parts = zip(
-        xs,
-        alphas,
-        _by_edge(weights, edges, xs[0].shape[1]),
-        torch.split(kept, [edge.kept for edge in edges]) if kept.numel() else [kept] * len(edges),
-        torch.split(mean, norms),
-        torch.split(variance, norms),
-        strides,
-        strict=True,
+    settings = (candidates, strides, training, epsilon, keep)
+    found: tuple[Tensor, Tensor, Tensor, Tensor] = dispatch.forward(
+        NAME, xs[0].device.type, xs, alphas, weights, mean, variance, *settings
     )
-    return [Term.of(*part, candidates, stride) for *part, stride in parts]
-
-
-def _by_edge(weights: Sequence[Tensor], edges: list[Edge], channels: int) -> list[list[Tensor]]:
-    rest = iter(weights)
-    return [[next(rest) for _ in edge.shapes(channels)] for edge in edges]
-
-
-def _outputs(
-    xs: list[Tensor],
-    mean: Tensor,
-    variance: Tensor,
-    candidates: list[int],
-    strides: list[int],
-    training: bool,
-    keep: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    edges, x = _edges(candidates, strides), xs[0]
-    n, c = x.shape[:2]
-    h, w = (edges[0].output(side) for side in x.shape[2:])
-    out = torch.empty((n, c, h, w), dtype=x.dtype, device=x.device, memory_format=LAST)
-    images = sum(edge.kept for edge in edges)
-    kept = x.new_empty((images, n, h, w, padded_channels(c)) if keep else 0)
-    if not training:
-        return out, kept, mean.clone(), variance.clone()
-    norms = sum(edge.norms for edge in edges)
-    return out, kept, x.new_empty(norms, c), x.new_empty(norms, c)
+    return found
 
 
 @_forward.register_fake
@@ -111,12 +57,10 @@ def _(
     epsilon: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _outputs(xs, mean, variance, candidates, strides, training, keep)
+    return outputs(xs, mean, variance, candidates, strides, training, keep)
 
 
-@torch.library.custom_op(
-    "nasturtium::mixed_operation_backward", mutates_args=(), device_types="cpu"
-)
+@torch.library.custom_op("nasturtium::mixed_operation_backward", mutates_args=())
 def _backward(
     grad: Tensor,
     xs: list[Tensor],
@@ -135,14 +79,11 @@ def _backward(
 
     ``needs`` says it for each edge: of x (1), of alpha (2) and of its weights (4).
     """
-    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
-    return _in_turn(cpu.backward(NAME, grad, terms, training, epsilon, needs))
-
-
-def _in_turn(found: list[list[Tensor]]) -> list[Tensor]:
-    """The gradients of edges, each of x, alpha and weights, with all of a kind together."""
-    x, alpha = [own[0] for own in found], [own[1] for own in found]
-    return [*x, *alpha, *(w for own in found for w in own[2:])]
+    settings = (candidates, strides, training, epsilon, needs)
+    found: list[Tensor] = dispatch.backward(
+        NAME, grad.device.type, grad, xs, alphas, weights, kept, mean, variance, *settings
+    )
+    return found
 
 
 @_backward.register_fake
@@ -160,9 +101,9 @@ def _(
     epsilon: float,
     needs: list[int],
 ) -> list[Tensor]:
-    own = _by_edge(weights, _edges(candidates, strides), xs[0].shape[1])
+    own = by_edge(weights, edges_of(candidates, strides), xs[0].shape[1])
     parts = zip(xs, alphas, own, needs, strict=True)
-    return _in_turn([cpu.gradients(*part) for part in parts])
+    return in_turn([gradients(*part) for part in parts])
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -185,7 +126,7 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Any, ..
     else:
         xs, alphas, weights = _kinds(inputs, ctx.edges)
         candidates, strides, *_ = ctx.settings
-        own = _by_edge(ctx.needs_input_grad[2], _edges(candidates, strides), xs[0].shape[1])
+        own = by_edge(ctx.needs_input_grad[2], edges_of(candidates, strides), xs[0].shape[1])
         needs = [
             x + 2 * alpha + 4 * any(some)
             for x, alpha, some in zip(*ctx.needs_input_grad[:2], own, strict=True)
@@ -214,12 +155,12 @@ def _differentiable(
     running = None if training else Running(mean.unbind(), variance.unbind())
     dispatch.ran[f"{NAME}_backward", "reference"] += 1
     xs, alphas, weights = _kinds(inputs, edges)
-    own = _edges(candidates, strides)
+    own = edges_of(candidates, strides)
     with torch.enable_grad():
         y = reference.node_sum(
             xs,
             alphas,
-            _by_edge(weights, own, xs[0].shape[1]),
+            by_edge(weights, own, xs[0].shape[1]),
             own,
             running,
             training=training,
@@ -232,6 +173,9 @@ def _differentiable(
 
 
 _forward.register_autograd(_gradient, setup_context=_save)
+dispatch.register_cpu(NAME, f"{__package__}.cpu")
+register_triton(NAME, f"{__package__}.gpu")
+register_cuda(NAME, f"{__package__}.gpu")
 
 
 def _unsupported(
@@ -262,12 +206,18 @@ def explain(
 ) -> Choice:
     """Which implementation ``mixed_operation`` takes for these arguments, and why."""
     unsupported = _unsupported([x], [alpha, *weights], [as_edge(candidates, stride)], training)
-    return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
+    return _choice(x.device.type, str(x.dtype), unsupported, alpha.dim() == 2)
+
+
+def _choice(device: str, dtype: str, unsupported: str, each: bool) -> Choice:
+    lack = "it has no alphas of each image" if each else ""
+    lacking = {"triton": lack, "cuda": lack}
+    return choose(NAME, device=device, dtype=dtype, unsupported=unsupported, lacking=lacking)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _chosen(device: str, dtype: str, unsupported: str) -> str:
-    choice = choose(device=device, dtype=dtype, unsupported=unsupported)
+def _chosen(device: str, dtype: str, unsupported: str, each: bool) -> str:
+    choice = _choice(device, dtype, unsupported, each)
     dispatch.warn_of_fallback(NAME, choice)
     return choice.name
 
@@ -375,7 +325,8 @@ def node_sum(
     _check(xs, alphas, weights, edges, running, training)
     x, flat = xs[0], [w for own in weights for w in own]
     unsupported = _unsupported(xs, [*alphas, *flat], edges, training)
-    if _chosen(x.device.type, str(x.dtype), unsupported) == "reference":
+    each = any(alpha.dim() == 2 for alpha in alphas)
+    if _chosen(x.device.type, str(x.dtype), unsupported, each) == "reference":
         if not torch.compiler.is_compiling():
             dispatch.ran[NAME, "reference"] += 1
         return reference.node_sum(

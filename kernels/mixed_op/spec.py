@@ -23,6 +23,7 @@ CANDIDATES = (
     "dil_conv_5x5",
 )
 STRIDES = (1, 2)
+MOST_EDGES = 16  # that one call sums
 
 # Largest error against float64 over the largest value: so many times plain torch's own error on the
 # same tensors, or so many times the spacing of floats at 1, whichever is more.

@@ -5,6 +5,7 @@ Each operator's gradient is the other one.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -37,12 +38,16 @@ def _image(x: Tensor, channels: int) -> Tensor:
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_LAST)
 
 
-@torch.library.custom_op("nasturtium::split_channels", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::split_channels", mutates_args=())
 def _split(x: Tensor, parts: int, shuffled: bool) -> tuple[Tensor, Tensor]:
     """The first part and the others."""
+    found: tuple[Tensor, Tensor] = dispatch.forward(SPLIT, x.device.type, x, parts, shuffled)
+    return found
+
+
+def _cpu_split(x: Tensor, parts: int, shuffled: bool) -> tuple[Tensor, Tensor]:
     from .. import _cpu
 
-    dispatch.ran[SPLIT, "cpu"] += 1
     x = x.contiguous(memory_format=_LAST)
     own = x.shape[1] // parts
     first, rest = _image(x, own), _image(x, x.shape[1] - own)
@@ -56,12 +61,16 @@ def _(x: Tensor, parts: int, shuffled: bool) -> tuple[Tensor, Tensor]:
     return _image(x, own), _image(x, x.shape[1] - own)
 
 
-@torch.library.custom_op("nasturtium::join_channels", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::join_channels", mutates_args=())
 def _join(first: Tensor, rest: Tensor, shuffled: bool) -> Tensor:
     """Both together again."""
+    out: Tensor = dispatch.forward(JOIN, first.device.type, first, rest, shuffled)
+    return out
+
+
+def _cpu_join(first: Tensor, rest: Tensor, shuffled: bool) -> Tensor:
     from .. import _cpu
 
-    dispatch.ran[JOIN, "cpu"] += 1
     first, rest = (t.contiguous(memory_format=_LAST) for t in (first, rest))
     out = _image(first, first.shape[1] + rest.shape[1])
     _call(_cpu.parts_join, shuffled, out.shape[1] // first.shape[1], first, first, rest, out)
@@ -92,11 +101,13 @@ def _gradient_of_join(ctx: Any, grad: Tensor) -> tuple[Any, ...]:
 
 _split.register_autograd(_gradient_of_split, setup_context=_save_split)
 _join.register_autograd(_gradient_of_join, setup_context=_save_join)
+dispatch.register_cpu(SPLIT, lambda: SimpleNamespace(forward=_cpu_split))
+dispatch.register_cpu(JOIN, lambda: SimpleNamespace(forward=_cpu_join))
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _runs(device: str, dtype: str) -> bool:
-    return choose(device=device, dtype=dtype).name != "reference"
+def _runs(operator: str, device: str, dtype: str) -> bool:
+    return choose(operator, device=device, dtype=dtype).name != "reference"
 
 
 def split_channels(x: Tensor, parts: int, *, shuffled: bool = False) -> tuple[Tensor, Tensor]:
@@ -105,7 +116,8 @@ def split_channels(x: Tensor, parts: int, *, shuffled: bool = False) -> tuple[Te
     Args:
         x: ``[N, C, H, W]``.
         parts: at least 2, a divisor of C.
-        shuffled: whether channel i of part k is number ``i parts + k`` of x, not ``k C / parts + i``.
+        shuffled: whether channel i of part k is number ``i parts + k`` of x, and not
+            ``k C / parts + i``.
 
     Returns:
         ``[N, C / parts, H, W]`` and ``[N, C - C / parts, H, W]``.
@@ -115,7 +127,7 @@ def split_channels(x: Tensor, parts: int, *, shuffled: bool = False) -> tuple[Te
     """
     if x.dim() != 4 or parts < 2 or x.shape[1] % parts:
         raise ValueError(f"x of shape {tuple(x.shape)} has no {parts} parts of channels")
-    if x.numel() and _runs(x.device.type, str(x.dtype)):
+    if x.numel() and _runs(SPLIT, x.device.type, str(x.dtype)):
         first, rest = _split(x, parts, shuffled)
         return first, rest
     if not torch.compiler.is_compiling():
@@ -141,7 +153,7 @@ def join_channels(first: Tensor, rest: Tensor, *, shuffled: bool = False) -> Ten
     if (n, side) != (m, other) or len(side) != 2 or d < c or d % c:
         raise ValueError(f"{tuple(first.shape)} and {tuple(rest.shape)} are no parts of an image")
     same = first.dtype == rest.dtype and first.device == rest.device
-    if same and first.numel() and _runs(first.device.type, str(first.dtype)):
+    if same and first.numel() and _runs(JOIN, first.device.type, str(first.dtype)):
         out: Tensor = _join(first, rest, shuffled)
         return out
     if not torch.compiler.is_compiling():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
+from ..gpu import register_cuda, register_triton
 from . import reference
 from .spec import Bank
 
@@ -42,17 +44,25 @@ def _address(t: Tensor) -> int:
     return t.data_ptr() if t.numel() else 0
 
 
-@torch.library.custom_op("nasturtium::separable_bank", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::separable_bank", mutates_args=())
 def _forward(
     x: Tensor, affine: Tensor, weights: list[Tensor], dilations: list[int], stride: int
 ) -> list[Tensor]:
     """Mean and variance ``[filters, C]``, then the outputs; ``affine`` is ``[2, C]`` or empty."""
+    found: list[Tensor] = dispatch.forward(
+        NAME, x.device.type, x, affine, weights, dilations, stride
+    )
+    return found
+
+
+def _cpu_forward(
+    x: Tensor, affine: Tensor, weights: list[Tensor], dilations: list[int], stride: int
+) -> list[Tensor]:
     from .. import _cpu
 
-    dispatch.ran[NAME, "cpu"] += 1
     x, weights = x.contiguous(memory_format=_LAST), [w.contiguous() for w in weights]
     affine = affine.contiguous()
-    found = _outputs(x, weights, dilations, stride)
+    found = outputs(x, weights, dilations, stride)
     _cpu.bank_forward(
         x.data_ptr(),
         _address(affine[:1]),
@@ -66,7 +76,7 @@ def _forward(
     return found
 
 
-def _outputs(
+def outputs(
     x: Tensor, weights: Sequence[Tensor], dilations: Sequence[int], stride: int
 ) -> list[Tensor]:
     bank = _bank(weights, dilations, stride)
@@ -82,10 +92,10 @@ def _outputs(
 def _(
     x: Tensor, affine: Tensor, weights: list[Tensor], dilations: list[int], stride: int
 ) -> list[Tensor]:
-    return _outputs(x, weights, dilations, stride)
+    return outputs(x, weights, dilations, stride)
 
 
-@torch.library.custom_op("nasturtium::separable_bank_backward", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::separable_bank_backward", mutates_args=())
 def _backward(
     grads: list[Tensor],
     x: Tensor,
@@ -99,13 +109,28 @@ def _backward(
 
     An empty gradient of an output is zero.
     """
+    settings = (dilations, stride, needs)
+    found: list[Tensor] = dispatch.backward(
+        NAME, x.device.type, grads, x, affine, weights, *settings
+    )
+    return found
+
+
+def _cpu_backward(
+    grads: list[Tensor],
+    x: Tensor,
+    affine: Tensor,
+    weights: list[Tensor],
+    dilations: list[int],
+    stride: int,
+    needs: int,
+) -> list[Tensor]:
     from .. import _cpu
 
-    dispatch.ran[f"{NAME}_backward", "cpu"] += 1
     x, weights = x.contiguous(memory_format=_LAST), [w.contiguous() for w in weights]
     grads = [g.contiguous(memory_format=_LAST) if g.numel() else g for g in grads]
     affine = affine.contiguous()
-    found = _gradients(x, affine, weights, needs)
+    found = gradients(x, affine, weights, needs)
     _cpu.bank_backward(
         [_address(g) for g in grads],
         x.data_ptr(),
@@ -120,7 +145,7 @@ def _backward(
     return found
 
 
-def _gradients(x: Tensor, affine: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
+def gradients(x: Tensor, affine: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
     def like(t: Tensor, form: torch.memory_format, wanted: int) -> Tensor:
         if not wanted:
             return t.new_empty(0)
@@ -144,7 +169,7 @@ def _(
     stride: int,
     needs: int,
 ) -> list[Tensor]:
-    return _gradients(x, affine, weights, needs)
+    return gradients(x, affine, weights, needs)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
@@ -194,6 +219,9 @@ def _differentiable(
 
 
 _forward.register_autograd(_gradient, setup_context=_save)
+dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
+register_triton(NAME, f"{__package__}.gpu")
+register_cuda(NAME, f"{__package__}.gpu")
 
 
 def _unsupported(x: Tensor, others: Sequence[Tensor], bank: Bank) -> str:
@@ -213,12 +241,12 @@ def explain(
 ) -> Choice:
     """Which implementation ``separable_bank`` takes for these arguments, and why."""
     unsupported = _unsupported(x, weights, _bank(weights, dilations, stride))
-    return choose(device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
+    return choose(NAME, device=x.device.type, dtype=str(x.dtype), unsupported=unsupported)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _chosen(device: str, dtype: str, unsupported: str) -> str:
-    choice = choose(device=device, dtype=dtype, unsupported=unsupported)
+    choice = choose(NAME, device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)
     return choice.name
 

@@ -32,6 +32,7 @@ REQUIRED = {
 EXTRAS = {
     "onnx": {"onnx": "onnx", "onnxscript": "onnxscript", "onnxruntime": "onnxruntime"},
     "parquet": {"pyarrow": "pyarrow"},
+    "triton": {"triton": "triton"},
 }
 _FLAGS = ("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "amx_tile", "neon", "asimd")
 
@@ -64,6 +65,7 @@ def examine() -> dict[str, Any]:
                 f'run: pip install "nasturtium[{extra}]"'
             )
     found["torch"] = _torch(problems)
+    found["kernels"] |= _picked(found["torch"])
     warnings += _oversubscription(found["cores"], found["torch"])
     return {**found, "problems": problems, "warnings": warnings}
 
@@ -95,6 +97,8 @@ def _show(found: dict[str, Any]) -> None:
         ("processor", f"{found['processor']['name']}, {found['cores']} cores usable, {sets}"),
         ("core", core["state"]),
         ("kernels", kernels["state"]),
+        *((f"  {name}", text) for name, text in kernels["operators"].items()),
+        ("CUDA compiler", kernels["nvcc"] or "not found: kernels of Triton alone run on a GPU"),
         ("device", torch["device"] or "none: torch does not load"),
     ]
     lines += [(name, installed or "MISSING") for name, installed in found["packages"].items()]
@@ -138,6 +142,22 @@ def _kernels(warnings: list[str]) -> dict[str, Any]:
     if not sets:
         return {"loads": False, "instruction_set": None, "state": "not used: plain torch instead"}
     return {"loads": True, "instruction_set": sets[-1], "state": f"load, using {sets[-1]}"}
+
+
+def _picked(torch: dict[str, Any]) -> dict[str, Any]:
+    """What each operator runs on a usual call, and why; and where the CUDA compiler is."""
+    if torch["device"] is None:
+        return {"operators": {}, "nvcc": None}
+    dispatch: Any = importlib.import_module("nasturtium.kernels.dispatch")
+    gpu: Any = importlib.import_module("nasturtium.kernels.gpu")
+    for module in ("depthwise", "mix", "separable", "mixed_op"):
+        importlib.import_module(f"nasturtium.kernels.{module}.ops")
+    picked = {}
+    for operator in dispatch.operators():
+        for device in ("cpu", "cuda"):
+            choice = dispatch.choose(operator, device=device, dtype="torch.float32")
+            picked[f"{operator} on {device}"] = f"{choice.name}: {choice.reason}"
+    return {"operators": picked, "nvcc": gpu.nvcc()}
 
 
 def _torch(problems: list[str]) -> dict[str, Any]:

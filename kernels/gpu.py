@@ -1,0 +1,101 @@
+"""When Triton and CUDA can run, in words; nothing here imports either of them, or torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from types import SimpleNamespace
+from typing import Any
+
+from . import dispatch
+
+INTERPRETER = "TRITON_INTERPRET"
+# The module that fixes, when it is first imported, whether kernels are interpreted.
+_RUNTIME = f"{__package__}.tiles"
+
+
+def interpreted() -> bool:
+    """Whether Triton kernels run in its interpreter, on the CPU."""
+    runtime = sys.modules.get(_RUNTIME)
+    if runtime is not None:
+        return bool(vars(runtime)["INTERPRETED"])
+    return os.environ.get(INTERPRETER, "0").lower() in ("1", "true", "on", "yes", "y")
+
+
+def triton_obstacle(device: str) -> str:
+    """Why Triton kernels cannot run on a type of device; empty if they can."""
+    if device not in ("cpu", "cuda"):
+        return f"no triton kernel for device {device}"
+    if find_spec("triton") is None:
+        return 'triton is not installed; run: pip install "nasturtium[triton]"'
+    if device == "cpu" and not interpreted():
+        return f"triton runs on a GPU, and on the CPU only with {INTERPRETER}=1 set from the start"
+    return ""
+
+
+def about_triton() -> str:
+    """Version of Triton, and what it runs on."""
+    where = "its interpreter" if interpreted() else "compiled on first use"
+    return f"triton {metadata.version('triton')}, {where}"
+
+
+def register_triton(operator: str, module: str) -> None:
+    """Add the Triton kernels of an operator, the functions of a module imported on first use."""
+    dispatch.register(
+        operator,
+        "triton",
+        lambda: _guarded(import_module(module), nullcontext),
+        obstacle=triton_obstacle,
+        about=about_triton,
+        automatic=("cuda",),
+    )
+
+
+def register_cuda(operator: str, module: str) -> None:
+    """Add an operator's implementation by Triton with the one kernel that is written in CUDA."""
+    dispatch.register(
+        operator,
+        "cuda",
+        lambda: _guarded(
+            import_module(module), import_module(f"{__package__}.separable.cuda").used
+        ),
+        obstacle=cuda_obstacle,
+        about=lambda: f"compiled by {nvcc()}, beside {about_triton()}",
+    )
+
+
+def _guarded(module: Any, around: Callable[[], AbstractContextManager[None]]) -> SimpleNamespace:
+    """A module's functions, run on the device of their tensors."""
+
+    def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            import torch
+
+            flat = (t for a in arguments for t in (a if isinstance(a, list) else [a]))
+            device = next(t.device for t in flat if isinstance(t, torch.Tensor))
+            guard = torch.cuda.device(device) if device.type == "cuda" else nullcontext()
+            with around(), guard:
+                return function(*arguments)
+
+        return call
+
+    return SimpleNamespace(forward=on_device(module.forward), backward=on_device(module.backward))
+
+
+def cuda_obstacle(device: str) -> str:
+    """Why the CUDA kernel and what surrounds it cannot run on a type of device."""
+    if device != "cuda":
+        return f"no cuda kernel for device {device}"
+    if nvcc() is None:
+        return "nvcc, which compiles the CUDA kernel, is not installed"
+    return triton_obstacle(device)
+
+
+def nvcc() -> str | None:
+    """Path of the CUDA compiler: ``NVCC`` or the first one in PATH."""
+    return shutil.which(os.environ.get("NVCC") or "nvcc")

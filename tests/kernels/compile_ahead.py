@@ -1,0 +1,59 @@
+"""Compiles the Triton kernels of a mixed operation and prints what became of each, as JSON.
+
+    python compile_ahead.py ARCHITECTURE CHANNELS STRIDE [--all-forms]
+
+A process of its own, since the tests' processes interpret kernels.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+
+import torch
+
+from nasturtium.kernels import ahead, tiles
+from nasturtium.kernels.mix import gpu as mix
+from nasturtium.kernels.mixed_op import gpu as mixed
+from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
+from nasturtium.kernels.separable import gpu as separable
+
+
+def launches(channels: int, stride: int) -> list[tiles.Launch]:
+    """All launches of forward and backward of an edge with all candidates, and of its parts."""
+    edge = Edge(CANDIDATES, stride)
+    shape = (64, channels, 512 // channels, 512 // channels)
+    x = torch.empty(shape, memory_format=torch.channels_last)
+    alpha, none = torch.empty(len(CANDIDATES)), torch.empty(0)
+    weights = [torch.empty(s) for s in edge.shapes(channels)]
+    settings = (edge.numbers, stride, True, 1e-5)
+    with tiles.recorded() as found:
+        out, kept, mean, variance = mixed.forward(x, alpha, weights, none, none, *settings, True)
+        mixed.backward(out, x, alpha, weights, kept, mean, variance, *settings, 7)
+        branches, flags = [x] * 6, [True] * 5 + [False]
+        out, mean, variance = mix.forward(branches, alpha[:6], none, none, flags, True, 1e-5)
+        mix.backward(out, branches, alpha[:6], mean, variance, flags, True, 1e-5, [True] * 7)
+        pair = [torch.empty(channels, 1, 5, 5), torch.empty(channels, channels, 1, 1)]
+        affine = torch.empty(2, channels)
+        _, _, *outs = separable.forward(x, affine, pair, [2], stride)
+        separable.backward(outs, x, affine, pair, [2], stride, 7)
+    return found
+
+
+def main() -> None:
+    """Compile each kernel once for each set of constants."""
+    architecture, channels, stride = map(int, sys.argv[1:4])
+    seen: set[str] = set()
+    for launch in launches(channels, stride):
+        constants = {k: v for k, v in launch.arguments.items() if k.isupper()}
+        key = f"{launch.kernel.name} {sorted(constants.items())}"
+        if key in seen:
+            continue
+        seen.add(key)
+        for form in launch.kernel.forms[: None if "--all-forms" in sys.argv else 1]:
+            sys.stdout.write(json.dumps(asdict(ahead.compiled(launch, form, architecture))) + "\n")
+
+
+if __name__ == "__main__":
+    main()
