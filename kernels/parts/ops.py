@@ -105,7 +105,8 @@ def split_channels(x: Tensor, parts: int, *, shuffled: bool = False) -> tuple[Te
     Args:
         x: ``[N, C, H, W]``.
         parts: at least 2, a divisor of C.
-        shuffled: whether channel i of part k is number ``i parts + k`` of x, not ``k C / parts + i``.
+        shuffled: whether channel i of part k is number ``i parts + k`` of x, or else
+            ``k C / parts + i``.
 
     Returns:
         ``[N, C / parts, H, W]`` and ``[N, C - C / parts, H, W]``.
