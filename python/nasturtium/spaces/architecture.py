@@ -72,7 +72,10 @@ class Architecture:
     def key(self, convention: str = "function") -> str:
         """The canonical key as 32 hexadecimal digits; conventions as in `Space.keys`."""
         space = self.space
-        rule = space.rules.get(convention) or space.rule(convention)
+        try:
+            rule = space.rules[convention]
+        except KeyError:
+            rule = space.rule(convention)
         return space.program.key(self.code, rule)
 
     def plain_text(self) -> str:

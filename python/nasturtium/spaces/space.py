@@ -376,7 +376,10 @@ class Space:
         Raises `SpaceError` for a row that is no code of the space, and where an exact canonical
         form would take more than 100,000 search nodes.
         """
-        rule = self.rules.get(convention) or self.rule(convention)  # a call less
+        try:
+            rule = self.rules[convention]  # no call: small ones notice it
+        except KeyError:
+            rule = self.rule(convention)
         codes = self.checked(codes)
         out = np.empty((len(codes), 2), _WORD) if out is None else out
         self.program.keys(codes, rule, out, threads)
