@@ -78,13 +78,13 @@ def _forward(
     channels = x.shape[1]
     x, weights = _whole(x), _whole_weights(weights)
     found = _outputs(x, mean, variance, nodes, training, keep)
-    kept = tuple(t.data_ptr() if keep else 0 for t in found[1:4])
+    nodes_at, dense_at, moments_at = (t.data_ptr() if keep else 0 for t in found[1:4])
     _cpu.cell_forward(
         x.data_ptr(),
         alpha.contiguous().data_ptr(),
         [w.data_ptr() for w in weights],
         found[0].data_ptr(),
-        kept,
+        (nodes_at, dense_at, moments_at),
         found[4].data_ptr(),
         found[5].data_ptr(),
         **_sizes(x, nodes, training, epsilon),
