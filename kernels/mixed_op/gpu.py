@@ -141,8 +141,12 @@ def forward(
     out, *others = (own[0] for own in found)
     for other in others:
         out += other
-    kept, mean, variance = (torch.cat([own[i] for own in found]) for i in (1, 2, 3))
+    kept, mean, variance = (_joined([own[i] for own in found]) for i in (1, 2, 3))
     return out, kept if keep else out.new_empty(0), mean, variance
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _norms_by_edge(statistics: Tensor, edges: list[Edge]) -> list[Tensor]:

@@ -27,10 +27,11 @@ def launches(channels: int, stride: int) -> list[tiles.Launch]:
     x = torch.empty(shape, memory_format=torch.channels_last)
     alpha, none = torch.empty(len(CANDIDATES)), torch.empty(0)
     weights = [torch.empty(s) for s in edge.shapes(channels)]
-    settings = (edge.numbers, stride, True, 1e-5)
+    settings = (edge.numbers, [stride], True, 1e-5)
     with tiles.recorded() as found:
-        out, kept, mean, variance = mixed.forward(x, alpha, weights, none, none, *settings, True)
-        mixed.backward(out, x, alpha, weights, kept, mean, variance, *settings, 7)
+        one = ([x], [alpha], weights)
+        out, kept, mean, variance = mixed.forward(*one, none, none, *settings, True)
+        mixed.backward(out, *one, kept, mean, variance, *settings, [7])
         branches, flags = [x] * 6, [True] * 5 + [False]
         out, mean, variance = mix.forward(branches, alpha[:6], none, none, flags, True, 1e-5)
         mix.backward(out, branches, alpha[:6], mean, variance, flags, True, 1e-5, [True] * 7)

@@ -11,7 +11,7 @@ from kernel_twin import error, within
 from test_mixed_op import check, derive, exactly, nearest_to_a_kink, statistics, tensors
 from torch import Tensor
 
-from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation
+from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation, node_sum
 from nasturtium.kernels.mixed_op import spec
 from nasturtium.kernels.mixed_op.ops import NAME, explain
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
@@ -154,15 +154,15 @@ def test_torch_accepts_the_operators(monkeypatch):
     x, alpha, weights, grad = tensors((2, 3, 4, 5), edge)
     mean, variance, none = torch.zeros(edge.norms, 3), torch.ones(edge.norms, 3), torch.empty(0)
     own = [t.clone().requires_grad_() for t in (x, alpha, *weights)]
-    ops, settings = torch.ops.nasturtium, (edge.numbers, 1, True, 1e-5)
+    ops, settings = torch.ops.nasturtium, (edge.numbers, [1], True, 1e-5)
     before = dispatch.ran.copy()
     torch.library.opcheck(
-        ops.mixed_operation, (own[0], own[1], own[2:], none, none, *settings, True)
+        ops.mixed_operation, ([own[0]], [own[1]], own[2:], none, none, *settings, True)
     )
-    kept = ops.mixed_operation(x, alpha, weights, none, none, *settings, True)[1]
+    kept = ops.mixed_operation([x], [alpha], weights, none, none, *settings, True)[1]
     torch.library.opcheck(
         ops.mixed_operation_backward,
-        (grad, x, alpha, weights, kept, mean, variance, *settings, 7),
+        (grad, [x], [alpha], weights, kept, mean, variance, *settings, [7]),
     )
     ran = dispatch.ran - before
     assert ran[NAME, "triton"] and ran[f"{NAME}_backward", "triton"]
@@ -180,3 +180,31 @@ def test_the_module_takes_it_too(monkeypatch):
     before = dispatch.ran.copy()
     assert torch.allclose(edge(x, alpha), edge.plain(x, alpha), rtol=1e-4, atol=1e-5)
     assert (dispatch.ran - before)[NAME, "triton"] == 1
+
+
+def test_edges_of_a_node_are_summed(monkeypatch):
+    names = ("avg_pool_3x3", "skip_connect", "dil_conv_3x3")
+    draw = torch.Generator().manual_seed(0)
+    edges = [Edge(names, stride) for stride in (2, 1)]
+    xs = [torch.randn(2, 4, 4 * e.stride, 4 * e.stride, generator=draw) for e in edges]
+    alphas = list(torch.rand(2, len(names), generator=draw))
+    weights = [[torch.randn(s, generator=draw) for s in e.shapes(4)] for e in edges]
+    found = {}
+    for mode in ("triton", "reference"):
+        monkeypatch.setenv(dispatch.VARIABLE, mode)
+        own = [t.clone().requires_grad_() for t in (*xs, *alphas)]
+        before = dispatch.ran.copy()
+        out = node_sum(own[:2], own[2:], weights, candidates=names, strides=[2, 1])
+        found[mode] = [out, *torch.autograd.grad(out.sin().sum(), own)]
+        assert (dispatch.ran - before)[NAME, mode] == 1
+    for a, b in zip(*found.values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_alphas_of_each_image_run_elsewhere(monkeypatch):
+    monkeypatch.setenv(dispatch.VARIABLE, "triton")
+    x, alpha = torch.randn(2, 3, 4, 4), torch.rand(2, 1)
+    before = dispatch.ran.copy()
+    with pytest.warns(dispatch.KernelFallback, match="alphas of each image"):
+        mixed_operation(x, alpha, [], candidates=("skip_connect",))
+    assert (dispatch.ran - before)[NAME, "reference"] == 1
