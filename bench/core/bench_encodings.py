@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
+import importlib.util
 import itertools
 import math
 from collections import Counter
@@ -274,13 +275,9 @@ def kernel_rows(space: Space) -> Iterator[Row]:
 def transport_rows() -> Iterator[Row]:
     """One problem a call, and many in one call beside POT's compiled solver."""
     rng = np.random.default_rng(0)
-    ot: Any = None
-    compiled: Any = None
-    try:
-        ot = importlib.import_module("ot")
-        compiled = importlib.import_module("ot.lp.emd_wrap").emd_c
-    except ImportError:
-        pass
+    there = importlib.util.find_spec("ot") is not None
+    ot: Any = importlib.import_module("ot") if there else None
+    compiled: Any = importlib.import_module("ot.lp.emd_wrap").emd_c if there else None
     bars = {8: (50e-6 / 8, 7.4e-6), 32: (0.0, 77e-6)}
     for n in (8, 16, 32):
         supply, demand = rng.dirichlet(np.ones(n), BATCHES), rng.dirichlet(np.ones(n), BATCHES)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..mixed_op.module import FactorizedReduce, mix_edges
 from ..mixed_op.spec import CANDIDATES
-from .edges import Mix, PartialEdge, fused, norm_of, plain
+from .edges import PartialEdge, norm_of
 
 __all__ = ["STEPS", "SearchCell", "SearchNetwork", "edges_of"]
 
@@ -84,7 +84,7 @@ class SearchCell(nn.Module):
 Join = Callable[[Sequence[PartialEdge], Sequence[Tensor], Tensor, Tensor | None], Tensor]
 
 
-def _one_by_one(mix: Mix) -> Join:
+def _one_by_one(mix: Callable[[PartialEdge, Tensor, Tensor], Tensor]) -> Join:
     def join(
         edges: Sequence[PartialEdge], xs: Sequence[Tensor], alpha: Tensor, beta: Tensor | None
     ) -> Tensor:
@@ -100,7 +100,7 @@ def _joined(
     edges: Sequence[PartialEdge], xs: Sequence[Tensor], alpha: Tensor, beta: Tensor | None
 ) -> Tensor:
     if edges[0].part > 1:
-        return _one_by_one(fused)(edges, xs, alpha, beta)
+        return _one_by_one(PartialEdge.__call__)(edges, xs, alpha, beta)
     weights = alpha if beta is None else beta[:, None] * alpha
     return mix_edges([edge.mixed for edge in edges], xs, weights.unbind())
 
@@ -188,4 +188,4 @@ class SearchNetwork(nn.Module):
 
     def plain(self, x: Tensor, alpha: Tensor, beta: Tensor | None = None) -> Tensor:
         """The same by the candidates' own modules."""
-        return self._run(x, alpha, beta, _one_by_one(plain))
+        return self._run(x, alpha, beta, _one_by_one(PartialEdge.plain))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,22 +14,7 @@ from ..mixed_op.spec import CANDIDATES
 from ..parts.ops import join_channels, split_channels
 from ..statistics import count_batch, running_of
 
-__all__ = ["CELL_CANDIDATES", "CellEdge", "Mix", "PartialEdge", "fused", "norm_of", "plain"]
-
-# How a network runs one of its edges.
-Mix = Callable[[nn.Module, Tensor, Tensor], Tensor]
-
-
-def fused(edge: nn.Module, x: Tensor, alpha: Tensor) -> Tensor:
-    """By the edge's operators."""
-    out: Tensor = edge(x, alpha)
-    return out
-
-
-def plain(edge: nn.Module, x: Tensor, alpha: Tensor) -> Tensor:
-    """By the candidates' own modules."""
-    out: Tensor = edge.plain(x, alpha)  # type: ignore[operator]
-    return out
+__all__ = ["CELL_CANDIDATES", "CellEdge", "PartialEdge", "norm_of"]
 
 
 def norm_of(channels: int) -> nn.BatchNorm2d:
@@ -74,7 +59,8 @@ class PartialEdge(nn.Module):
     def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
         """``[N, C, H, W]`` mixed by alpha ``[K]``; see ``MixedEdge``."""
         if self.part == 1:
-            return fused(self.mixed, x, alpha)
+            whole: Tensor = self.mixed(x, alpha)
+            return whole
         own, rest = split_channels(x, self.part)
         return join_channels(self.mixed(own, alpha), self.bypass(rest), shuffled=True)
 
