@@ -102,10 +102,14 @@ def fused(size: tuple[int, int, int], stride: int) -> list[Work]:
     x = torch.empty(n, c, side, side, memory_format=torch.channels_last)
     alpha, none = torch.empty(len(CANDIDATES)), torch.empty(0)
     weights = [torch.empty(s) for s in edge.shapes(c)]
-    settings, one = (edge.numbers, [stride], True, 1e-5), ([x], [alpha], weights)
+    numbers, strides = edge.numbers, [stride]
     with tiles.recorded() as launches:
-        out, kept, mean, variance = gpu.forward(*one, none, none, *settings, True)
-        gpu.backward(out, *one, kept, mean, variance, *settings, [7])
+        out, kept, mean, variance = gpu.forward(
+            [x], [alpha], weights, none, none, numbers, strides, True, 1e-5, True
+        )
+        gpu.backward(
+            out, [x], [alpha], weights, kept, mean, variance, numbers, strides, True, 1e-5, [7]
+        )  # fmt: skip
     return [of_launch(launch) for launch in launches]
 
 
