@@ -18,9 +18,7 @@ struct Known {
 // body(where in the whole, where in the first part or behind it, whether behind) for a pixel.
 template <bool Shuffled, class Own, class Parts, class Move>
 inline void for_channels(Own own, Parts parts, const Move& move) {
-#pragma GCC unroll 4
   for (Index k = 0; k < parts; ++k)
-#pragma GCC unroll 4
     for (Index i = 0; i < own; ++i)
       move(Shuffled ? i * parts + k : k * own + i, k == 0 ? i : (k - 1) * own + i, k > 0);
 }
