@@ -68,10 +68,13 @@ def run(*command: str | Path, cwd: Path = ROOT) -> str:
 
 
 def build(folder: Path) -> Path:
-    """A wheel whose C++ compiles without a warning."""
-    werror = "--config-settings=cmake.define.NASTURTIUM_WERROR=ON"
+    """A wheel whose C++ compiles without a warning, of the objects that the installation left."""
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
-    run(*pip, "wheel", "--no-deps", "--no-build-isolation", werror, "--wheel-dir", folder, ROOT)
+    settings = (
+        "--config-settings=cmake.define.NASTURTIUM_WERROR=ON",
+        "--config-settings=build-dir=build/{wheel_tag}/editable",
+    )
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", *settings, "--wheel-dir", folder, ROOT)
     (wheel,) = folder.glob("nasturtium-*.whl")
     return wheel
 
