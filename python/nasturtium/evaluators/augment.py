@@ -38,14 +38,14 @@ def _uniform(shape: tuple[int, ...], bound: float, generator: Generator) -> Tens
 
 
 def affine(x: Tensor, generator: Generator) -> Tensor:
-    """Four of five images rotated by up to 15 degrees, zoomed by 15 %, sheared by 0.225 and shifted.
+    """Four of five images turned by up to 15 degrees, zoomed by 15 %, sheared by 0.225 and shifted.
 
     The shift is up to a sixteenth of the side. What comes in from outside repeats the border. `x`
     is `[batch, channels, height, width]`. Small images would lose their sharpness to a linear
     interpolation, and a network that never sees a sharp one errs on those that it is tested with:
     so it is cubic, within the range of `x`, and some images are left as they are.
     """
-    n, _, height, width = x.shape
+    n = len(x)
     angle = _uniform((n,), ROTATION, generator)
     zoom = 1 + _uniform((n,), ZOOM, generator)
     shear = _uniform((n,), SHEAR, generator)
