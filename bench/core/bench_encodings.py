@@ -203,10 +203,9 @@ def dictionary_gram(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def grakel_gram(space: Space, codes: NDArray[np.uint8]) -> Work | None:
     """The peer: grakel with the building of its graphs; undirected, so that values differ."""
-    try:
-        grakel = importlib.import_module("grakel")
-    except ImportError:
+    if importlib.util.find_spec("grakel") is None:
         return None
+    grakel = importlib.import_module("grakel")
     arrays = GraphArrays(space)
 
     def work() -> object:

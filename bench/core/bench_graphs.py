@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import csv
 import importlib
+import importlib.util
 import math
 import sys
 from collections.abc import Callable
@@ -100,10 +101,10 @@ def by_igraph(igraph: Any, graphs: list[Plain]) -> list[object]:
 def peers() -> dict[str, Callable[[list[Plain]], list[object]]]:
     found: dict[str, Callable[[list[Plain]], list[object]]] = {"networkx WL": by_networkx}
     for name, work in (("pynauty", by_pynauty), ("igraph", by_igraph)):
-        try:
-            found[name] = partial(work, importlib.import_module(name))
-        except ImportError:
+        if importlib.util.find_spec(name) is None:
             print(f"{name} is not installed: left out", file=sys.stderr)
+        else:
+            found[name] = partial(work, importlib.import_module(name))
     return found
 
 

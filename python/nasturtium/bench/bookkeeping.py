@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import importlib.util
 import time
 from collections.abc import Callable
 from typing import Any
@@ -33,10 +34,8 @@ Floats = NDArray[np.float64]
 
 def peer() -> Any:
     """The module moocore, or None."""
-    try:
-        return importlib.import_module("moocore")
-    except ImportError:
-        return None
+    there = importlib.util.find_spec("moocore") is not None
+    return importlib.import_module("moocore") if there else None
 
 
 def spread(n: int, m: int) -> Floats:

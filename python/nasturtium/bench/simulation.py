@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import random
 import time
 from collections import deque
@@ -54,12 +55,11 @@ def in_python(scores: list[float], trials: int) -> float:
 
 def in_deap(scores: list[float], trials: int) -> Callable[[], object] | None:
     """The same steps with DEAP's containers and operators, or None where it is not installed."""
-    try:
-        base, creator, tools = (
-            importlib.import_module(f"deap.{name}") for name in ("base", "creator", "tools")
-        )
-    except ImportError:
+    if importlib.util.find_spec("deap") is None:
         return None
+    base, creator, tools = (
+        importlib.import_module(f"deap.{name}") for name in ("base", "creator", "tools")
+    )
     if not hasattr(creator, "NasturtiumCell"):
         creator.create("NasturtiumFitness", base.Fitness, weights=(1.0,))
         creator.create("NasturtiumCell", list, fitness=creator.NasturtiumFitness)
