@@ -143,10 +143,10 @@ def _finalists(data: ReportData) -> str | None:
     if not said:
         return None
     return (
-        "The search compares at a scale that short trainings can judge. Its best, and the known "
-        "design that it began with, were then trained at the largest width and resolution that the "
-        "time and the limits allow: " + ", ".join(said) + ". The "
-        "first of them is the found network."
+        "The search compares at a scale that short trainings can judge. Its best trials, or its "
+        "best one and the known design that it began with, were then trained at the largest width "
+        "and resolution that the time and the limits allow: " + ", ".join(said) + ". The first of "
+        "them is the found network."
     )
 
 
