@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeAlias
@@ -18,6 +18,9 @@ from nasturtium.search import Composition, Plan
 __all__ = ["History", "Simulation", "simulate", "trial_seed"]
 
 Method: TypeAlias = str | Callable[..., Any]
+
+_Array: TypeAlias = NDArray[Any]
+_Five: TypeAlias = tuple[_Array, _Array, _Array, _Array, _Array]
 
 _KEYS = ("sample", "mutate", "select", "explore", "order", "evaluate")
 _MOST_TRIALS = (1 << 31) - 1
@@ -133,22 +136,9 @@ def simulate(
     plans = [_plan(method, table, seed) for seed in listed]
     if any(plan != plans[0] for plan in plans[1:]):
         raise MethodError("the method's parts depend on the seed")
-    n = len(listed)
-    keys = np.zeros((n, len(_KEYS)), np.uint64)
-    for i, (seed, plan) in enumerate(zip(listed, plans, strict=True)):
-        known = {**plan.keys, "evaluate": _evaluate_key(seed)}
-        keys[i] = [known.get(name, 0) for name in _KEYS]
-    summary = (
-        np.zeros(n, np.uint64), np.zeros(n), np.full(n, -1, np.int64), np.zeros(n, np.uint32),
-        np.zeros(n),
-    )  # fmt: skip
-    kept = None
-    if history:
-        shape = (n, budget)
-        kept = (
-            np.empty(shape, np.int32), np.empty(shape, np.int32), np.empty(shape, np.uint8),
-            np.empty(shape), np.empty(shape, np.int32),
-        )  # fmt: skip
+    keys = _keys_of(plans, listed)
+    summary = _summary(len(listed))
+    kept = _trials((len(listed), budget)) if history else None
     fidelities: tuple[dict[str, int], ...] = ()
     levels = np.zeros(1, np.int64)
     if plans:
@@ -193,14 +183,39 @@ def _check(budget: int, workers: int, lag: int | None, threads: int) -> None:
 
 
 def _plan(method: Method, table: Table, seed: int) -> Plan:
-    context = {"space": table.space, "seed": seed, "fidelities": table.fidelities}
-    made = registry.create(method, "method", **context) if isinstance(method, str) else None
-    if made is None:
-        assert not isinstance(method, str)
-        made = method(table.space, seed=seed, fidelities=table.fidelities)
+    space, fidelities = table.space, table.fidelities
+    if isinstance(method, str):
+        made = registry.create(method, "method", space=space, seed=seed, fidelities=fidelities)
+    else:
+        made = method(space, seed=seed, fidelities=fidelities)
     if not isinstance(made, Composition):
         raise MethodError(f"{type(made).__name__} is no part of the core")
     return made.plan()
+
+
+def _keys_of(plans: Sequence[Plan], seeds: Sequence[int]) -> NDArray[np.uint64]:
+    """The keys of each search's draws, uint64[seeds, uses]; 0 for what its plan does not draw."""
+    keys = np.zeros((len(seeds), len(_KEYS)), np.uint64)
+    for row, seed, plan in zip(keys, seeds, plans, strict=True):
+        known = {**plan.keys, "evaluate": _evaluate_key(seed)}
+        row[:] = [known.get(name, 0) for name in _KEYS]
+    return keys
+
+
+def _summary(n: int) -> _Five:
+    """Where the core writes what came of `n` searches: as it is where none has a trial."""
+    return (
+        np.zeros(n, np.uint64), np.zeros(n), np.full(n, -1, np.int64), np.zeros(n, np.uint32),
+        np.zeros(n),
+    )  # fmt: skip
+
+
+def _trials(shape: tuple[int, int]) -> _Five:
+    """Where the core writes every trial: the first fields of `History`, in their order."""
+    return (
+        np.empty(shape, np.int32), np.empty(shape, np.int32), np.empty(shape, np.uint8),
+        np.empty(shape), np.empty(shape, np.int32),
+    )  # fmt: skip
 
 
 def _compiled(plan: Plan, table: Table) -> _core.SearchPlan:
