@@ -130,31 +130,26 @@ def write(
             is unknown or its package is missing.
     """
     begun = time.perf_counter()
-    for name in formats:
-        if name not in FILES:
-            raise ExportError(f"unknown format {name!r}: {nearest(name, FILES)}")
-    if not Path(folder).is_dir():
-        raise ExportError(f"cannot export to {folder}: it is no folder; make it first")
+    _check_request(Path(folder), formats)
     text = architecture or net.name
-    source = model_source(net, statistics, schema, architecture=text)
-    model = trained_model(net, statistics, state)
     metadata = _metadata(schema, text)
+    model = trained_model(net, statistics, state)
+    source = model_source(net, statistics, schema, architecture=text)
     contents: dict[str, bytes | str] = {
         "model.py": source.text,
         "weights.safetensors": to_bytes(source.state(model.state_dict()), metadata),
         "preprocess.json": preprocess_json(schema, statistics),
         "predict.py": PREDICT_TEMPLATE.read_bytes(),
     }
+    wanted = {name for format in formats for name in FILES[format]}
+    x = np.asarray(sample_x[:_MOST_ROWS], dtype=np.float32)
     with (
         tempfile.TemporaryDirectory(prefix="nasturtium-") as temporary,
         converter or Converter() as process,
     ):
         draft = Path(temporary)
-        for name, content in contents.items():
-            write_atomic(draft / name, content)
-        wanted = {name for format in formats for name in FILES[format]}
+        _write_all(draft, contents)
         forms = {form: draft / name for form, name in _CONVERTED.items() if name in wanted}
-        x = np.asarray(sample_x[:_MOST_ROWS], dtype=np.float32)
         done = process.run(
             draft / "model.py",
             draft / "weights.safetensors",
@@ -165,8 +160,7 @@ def write(
         )
         checks = _compare(done, model, x, statistics)
         contents |= {path.name: path.read_bytes() for path in forms.values()}
-    for name, content in contents.items():
-        write_atomic(Path(folder) / name, content)
+    _write_all(Path(folder), contents)
     seconds = {**done.seconds, "total": time.perf_counter() - begun}
     return ExportSummary(tuple(contents), checks, seconds)
 
@@ -187,6 +181,19 @@ def check(
     with Converter() as process:
         done = process.run(where / "model.py", where / "weights.safetensors", x, run=forms)
     return _compare(done, model, x, statistics)
+
+
+def _check_request(folder: Path, formats: Collection[str]) -> None:
+    for name in formats:
+        if name not in FILES:
+            raise ExportError(f"unknown format {name!r}: {nearest(name, FILES)}")
+    if not folder.is_dir():
+        raise ExportError(f"cannot export to {folder}: it is no folder; make it first")
+
+
+def _write_all(folder: Path, contents: Mapping[str, bytes | str]) -> None:
+    for name, content in contents.items():
+        write_atomic(folder / name, content)
 
 
 def _metadata(schema: Schema, architecture: str) -> dict[str, str]:
