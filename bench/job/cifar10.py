@@ -27,7 +27,8 @@ from runs import DATA, read, write_page
 from nasturtium.data import Split, from_arrays
 from nasturtium.evaluators import Recipe
 from nasturtium.job import SearchConfig, run_search
-from nasturtium.job.finals import Contestant, FinalEvaluator, contest
+from nasturtium.job.contestants import Contestant
+from nasturtium.job.finals import FinalEvaluator, contest
 from nasturtium.job.run import pick_device
 from nasturtium.job.tensors import Arrays
 from nasturtium.job.tested import network_predictor

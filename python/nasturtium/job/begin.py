@@ -12,11 +12,12 @@ from nasturtium.data import Dataset, Split
 from nasturtium.errors import StudyError
 from nasturtium.job.clock import SESSION, Clock, seconds_used
 from nasturtium.job.config import SearchConfig
-from nasturtium.job.finals import user_network
+from nasturtium.job.contestants import user_network
 from nasturtium.job.folder import RECORD, check_folder, make_folder
 from nasturtium.job.prepare import check_search, prepare
 from nasturtium.job.progress import Progress, Silent
-from nasturtium.job.run import SEARCH, Job
+from nasturtium.job.record import SEARCH
+from nasturtium.job.run import Job
 from nasturtium.study import Store
 
 

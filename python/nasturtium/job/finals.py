@@ -9,8 +9,6 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-import importlib.util
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,46 +16,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from nasturtium.errors import UserError
 from nasturtium.evaluators import Result
 from nasturtium.evaluators.recipe import Recipe
 from nasturtium.evaluators.training import PRELOAD
-from nasturtium.networks import Net
+from nasturtium.job.contestants import Contestant
 from nasturtium.search import Observation, Proposal
 from nasturtium.spaces import Architecture, Choice, Space
 
 TIMED_SECONDS = 0.4  # of a training with so many threads
 
 if TYPE_CHECKING:
-    import torch
-
     from nasturtium.job.tensors import Arrays
-
-
-@dataclasses.dataclass(frozen=True)
-class Contestant:
-    """A network to be trained to the end.
-
-    `net` is its layer graph, or None for a user's own class, then `file` is "FILE.py:Name".
-    `seconds` bounds the training: with less time left than its epochs need, the schedule shortens.
-    """
-
-    name: str
-    kind: str
-    title: str
-    net: Net | None
-    epochs: int
-    seconds: float | None = None
-    file: str | None = None
-
-    def module(self, input_shape: Sequence[int], outputs: int, *, seed: int = 0) -> torch.nn.Module:
-        """The network with its initial weights."""
-        from nasturtium.networks import module
-
-        if self.net is not None:
-            return module(self.net, seed=seed)
-        assert self.file is not None
-        return user_network(self.file, input_shape, outputs)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,47 +138,3 @@ def contest(contestants: Sequence[Contestant]) -> Listed:
 
 def weights_path(folder: Path, name: str) -> Path:
     return folder / f"{name}.safetensors"
-
-
-def user_network(reference: str, input_shape: Sequence[int], outputs: int) -> torch.nn.Module:
-    """The user's own network class from "FILE.py:Name", made as `Name(input_shape, outputs)`.
-
-    It takes what every network of the run takes (normalized images, or prepared table rows) and
-    returns logits or one value. A class whose constructor takes no arguments is called so.
-
-    Raises:
-        UserError: no such file or class, or its output has another shape.
-    """
-    import inspect
-
-    import torch
-
-    path_text, _, name = reference.rpartition(":")
-    path = Path(path_text)
-    if not path_text or not path.is_file():
-        raise UserError(
-            f"--baseline {reference}: write it as FILE.py:ClassName, with an existing file"
-        )
-    spec = importlib.util.spec_from_file_location(f"_nasturtium_baseline_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    file_module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = file_module
-    try:
-        spec.loader.exec_module(file_module)
-    except Exception as error:  # the user's file may raise anything
-        raise UserError(f"--baseline {reference}: the file cannot be imported: {error}") from error
-    make = vars(file_module).get(name)
-    if make is None:
-        raise UserError(f"--baseline {reference}: {path} has no {name}")
-    try:
-        bare = not inspect.signature(make).parameters
-        network = make() if bare else make(tuple(input_shape), outputs)
-        with torch.no_grad():
-            shape = tuple(network.eval()(torch.zeros(2, *input_shape)).shape)
-    except Exception as error:  # the user's class may raise anything
-        raise UserError(f"--baseline {reference}: {name} does not run: {error}") from error
-    if shape != (2, outputs):
-        raise UserError(
-            f"--baseline {reference}: {name} returns {shape} for 2 rows, not (2, {outputs})"
-        )
-    return network  # type: ignore[no-any-return]

@@ -13,7 +13,7 @@ from nasturtium.errors import MissingExtra
 from nasturtium.export import Converter, weights, write
 from nasturtium.export.files import write_atomic
 from nasturtium.job.boosting import fit_boosting, predict_boosting
-from nasturtium.job.finals import Contestant
+from nasturtium.job.contestants import Contestant
 from nasturtium.job.folder import RESULT
 from nasturtium.job.plan import BOOSTING_SHARE
 from nasturtium.job.run import Job
@@ -32,7 +32,7 @@ def predictors(job: Job, contestants: dict[str, Contestant]) -> dict[str, Predic
         for name, contestant in contestants.items()
     }
     if job.config.baselines != "none":
-        with job.phase("gradient boosting"):
+        with job.record.phase("gradient boosting"):
             x, y = job.arrays.raw()
             seconds = job.plan.baseline_seconds
             model = fit_boosting(
@@ -52,7 +52,7 @@ def test(
     """Open the test part once; nothing without one."""
     if job.task.parts.test.size == 0:
         return np.zeros(0), {}
-    with job.phase("test"):
+    with job.record.phase("test"):
         return look_once(job.folder, job.task.parts.test, everyone)
 
 
@@ -68,7 +68,7 @@ def export(job: Job, found: Architecture, process: Converter | None) -> dict[str
     missing = _missing_for_onnx()
     if missing is not None:
         job.progress.note(f"model.onnx is not written: {MissingExtra(missing, 'onnx')}")
-    with job.phase("export"):
+    with job.record.phase("export"):
         x, _ = job.arrays.raw()
         formats: tuple[str, ...] = ("source",) if missing else ("source", "onnx")
         summary = write(
@@ -93,7 +93,7 @@ def latency(job: Job) -> dict[str, Any]:
 
     measured = {}
     example = job.arrays.raw()[0][:1]
-    with job.phase("latency"):
+    with job.record.phase("latency"):
         for name, file in (("torch", "model.py"), ("onnxruntime", "model.onnx")):
             if (job.folder / file).is_file():
                 measured[name] = measure(job.folder / file, example).to_json()
@@ -112,7 +112,7 @@ def write_result(job: Job, result: dict[str, Any]) -> None:
     if job.config.export:
         from nasturtium.report import render
 
-        with job.phase("report"):
+        with job.record.phase("report"):
             render(job.folder)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasturtium.data import Schema, Statistics
-from nasturtium.job.finals import Contestant, weights_path
+from nasturtium.job.contestants import Contestant
+from nasturtium.job.finals import weights_path
 from nasturtium.job.tensors import Arrays
 from nasturtium.networks import Net
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from nasturtium.errors import UserError
-from nasturtium.job.finals import Contestant
+from nasturtium.job.contestants import Contestant
 from nasturtium.job.fitted import FittedNetwork
 from nasturtium.job.score import Predictions
 from nasturtium.job.tensors import Arrays

@@ -11,9 +11,11 @@ from nasturtium.data import Schema, Statistics
 from nasturtium.errors import StudyError, UserError
 from nasturtium.evaluators import Recipe
 from nasturtium.export import weights, write
-from nasturtium.job.finals import Contestant, FinalEvaluator, contest, weights_path
+from nasturtium.job.contestants import Contestant
+from nasturtium.job.finals import FinalEvaluator, contest, weights_path
 from nasturtium.job.folder import RECORD, RESULT
-from nasturtium.job.run import SEARCH, pick_device
+from nasturtium.job.record import SEARCH
+from nasturtium.job.run import pick_device
 from nasturtium.job.tensors import Arrays
 from nasturtium.networks import Net, for_space
 from nasturtium.report.data import net_from_json

@@ -9,9 +9,10 @@ from typing import Any
 import numpy.typing as npt
 
 from nasturtium import machine
+from nasturtium.job.contestants import Contestant
 from nasturtium.job.finalists import Finalist, is_known
-from nasturtium.job.finals import Contestant
-from nasturtium.job.run import FINAL, RANDOM, SEARCH, Job
+from nasturtium.job.record import FINAL, RANDOM, SEARCH
+from nasturtium.job.run import Job
 from nasturtium.job.score import Predictions, compare, metric_value, test_scores, verdict
 from nasturtium.job.select import budget_of, expected_best, spent_on
 from nasturtium.networks import cost
@@ -77,7 +78,7 @@ def result_of(
             "max_latency_ms": config.max_latency_ms,
         },
         "budget": {"time": config.time, "trials": config.trials, "plan": job.plan.to_json()},
-        "seconds": {**job.seconds, "total": job.clock.elapsed()},
+        "seconds": {**job.record.seconds, "total": job.clock.elapsed()},
         "environment": _environment(job),
         "command": job.command,
     }
@@ -107,13 +108,13 @@ def _baseline(
     handicapped = entry["title"] + handicap(epochs, found_epochs)
     entry["verdict"] = verdict(handicapped, entry)
     if contestant is None:
-        entry["seconds"] = job.seconds.get("gradient_boosting")
+        entry["seconds"] = job.record.seconds.get("gradient_boosting")
         return entry
     entry["epochs"] = epochs
     if contestant.net is not None:
         spent = cost(contestant.net)
         entry |= {"params": spent.params, "macs": spent.macs}
-    trial = next(t for t in job.trials(FINAL) if t.arch.endswith(f"network={name}"))
+    trial = next(t for t in job.record.trials(FINAL) if t.arch.endswith(f"network={name}"))
     entry["seconds"] = trial.seconds
     return entry
 
@@ -124,7 +125,7 @@ def _estimated_random(job: Job) -> list[dict[str, Any]]:
     The expected best of as many draws as that pays for, from the run's own random trials at
     the highest fidelity that has enough of them.
     """
-    trials = job.trials(SEARCH)
+    trials = job.record.trials(SEARCH)
     drawn = [t for t in trials if t.origin.startswith("random") and t.status == "ok"]
     scores: dict[int, list[float]] = {}
     for trial in drawn:
@@ -185,12 +186,12 @@ def _data(job: Job) -> dict[str, Any]:
 
 def _counts(job: Job) -> dict[str, Any]:
     counts: dict[str, Any] = {"total": 0, "by_fidelity": {}}
-    for trial in job.trials(SEARCH):
+    for trial in job.record.trials(SEARCH):
         counts["total"] += 1
         counts[trial.status] = counts.get(trial.status, 0) + 1
         rung = fidelity_text(trial.fidelity)
         counts["by_fidelity"][rung] = counts["by_fidelity"].get(rung, 0) + 1
-    counts["random_search"] = len(job.trials(RANDOM))
+    counts["random_search"] = len(job.record.trials(RANDOM))
     return counts
 
 

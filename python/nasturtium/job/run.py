@@ -7,10 +7,9 @@ where it was: what was decided from a measured time is an event, every training 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from nasturtium import registry
 from nasturtium.errors import StudyError, UserError
@@ -18,26 +17,22 @@ from nasturtium.evaluators.recipe import Recipe
 from nasturtium.job import plan as planning
 from nasturtium.job.clock import Clock
 from nasturtium.job.config import SearchConfig
+from nasturtium.job.contestants import Contestant, contestants
 from nasturtium.job.finalists import Finalist, finalists, judged, proposals
-from nasturtium.job.finals import Contestant, FinalEvaluator, Listed, contest
+from nasturtium.job.finals import FinalEvaluator, Listed, contest
 from nasturtium.job.prepare import Limited, Task, starts
-from nasturtium.job.progress import Progress, TrialSeen
-from nasturtium.job.select import best_trial, budget_of, ranked, spent_on
+from nasturtium.job.progress import Progress
+from nasturtium.job.record import FINAL, RANDOM, SEARCH, Over, Record
+from nasturtium.job.select import budget_of, ranked, spent_on
 from nasturtium.job.tensors import Arrays, training_evaluator
-from nasturtium.report.data import fidelity_text
 from nasturtium.rng import derive
-from nasturtium.search import Limits, Optimizer
-from nasturtium.spaces import Architecture
-from nasturtium.study import RunEvent, Store, Study, TrialRecord
+from nasturtium.search import Limits
+from nasturtium.study import Store, Study
 
 if TYPE_CHECKING:
     from nasturtium.evaluators.latency_model import LatencyModel
     from nasturtium.evaluators.training import TrainingEvaluator
 
-Over = Callable[[float], bool]
-T = TypeVar("T")
-
-SEARCH, RANDOM, FINAL = "search", "random_search", "final"
 LATENCY_NETS = 24  # networks that are timed to predict the latency of others
 MARGIN = 3.0  # seconds kept free at the end
 
@@ -58,85 +53,83 @@ class Job:
         self.config = config
         self.task = task
         self.folder = folder
-        self.store = store
+        self.record = Record(store, clock, progress, config)
         self.clock = clock
         self.progress = progress
         self.command = list(command)
         self.device = pick_device(config.device)
         rows = len(task.parts.train)
         self.recipe = Recipe.default_for(task.kind, task.net_input, rows)
-        self.seconds: dict[str, float] = {}
         self.limited = Limited(task, latency=self._latency_model())
-        self.plan = self._plan()
+        planned = self.record.once("plan", lambda: self._plan().to_json())
+        self.plan = planning.Plan.from_json(planned)
         self.arrays = Arrays.save(task, folder / "work")
 
     def search(self) -> tuple[list[Finalist], list[Finalist]]:
         """Phase 1: the search, and random search at equal cost; who is left of each, best first."""
         planned = self.plan
-        with self.phase("search", planned.search_seconds) as over:
-            self._study(SEARCH, self.config.method, over, self.config.trials)
+        with self.record.phase("search", planned.search_seconds) as over:
+            self._search(SEARCH, self.config.method, over, self.config.trials)
         found = self._finalists(SEARCH)
         if not found:
-            detail = next((t.detail for t in self.trials(SEARCH) if t.detail), "none was finished")
+            detail = next(
+                (t.detail for t in self.record.trials(SEARCH) if t.detail), "none was finished"
+            )
             raise StudyError(f"no trial of the search succeeded: {detail.strip().splitlines()[-1]}")
         if self.config.baselines != "full":
             return found, []
-        with self.phase("random search", planned.random_seconds) as over:
-            self._study(RANDOM, "random_search", over, self._equal_trials())
+        with self.record.phase("random search", planned.random_seconds) as over:
+            self._search(RANDOM, "random_search", over, self._equal_trials())
         return found, self._finalists(RANDOM)
 
     def _finalists(self, name: str) -> list[Finalist]:
         """The best of the search of that name, best first; with a clock those of a last round."""
-        trials, space = ranked(self.trials(name)), self.task.space
+        trials, space = ranked(self.record.trials(name)), self.task.space
         ms = self.plan.finalist_ms
         if ms is None or not trials:
             return [Finalist(t, space.parse(t.arch), t.score) for t in trials[:1]]
         limits = self.limited.limits(self.config, plan=self.plan, final=True)
         chosen = finalists(trials, space, limits)
         label = f"{name}_finalists"
-        with self.phase(label.replace("_", " "), 1e-3 * ms):
-            listed = Listed(space, proposals(chosen, ms))
-            study = self._opened(label, listed)
-            study.run(
-                self._training(),
-                workers=min(self.config.workers, len(chosen)),
-                trials=len(chosen),
-                on_event=self._listener(label, study, len(chosen)),
-            )
+        with self.record.phase(label.replace("_", " "), 1e-3 * ms):
+            study = self.record.study(label, Listed(space, proposals(chosen, ms)))
+            workers = min(self.config.workers, len(chosen))
+            self.record.run(study, self._training(), workers=workers, trials=len(chosen))
         return judged(chosen, study.trials())
 
     def train(self, found: Finalist, rival: Finalist | None) -> dict[str, Contestant]:
         """Phase 2: train the found network and its rivals to the end; returns who finished."""
-        epochs = self._once("final_epochs", lambda: self._final_epochs(found))
-        contestants = self._contestants(found.arch, None if rival is None else rival.arch, epochs)
-        with self.phase("final training", self.plan.final_seconds):
-            study = self._finals(contestants)
+        epochs = self.record.once("final_epochs", lambda: self._final_epochs(found))
+        second = None if rival is None else rival.arch
+        entries = contestants(self.config, self.task, self.plan, found.arch, second, epochs)
+        with self.record.phase("final training", self.plan.final_seconds):
+            study = self._finals(entries)
         done = {
             c.name: dataclasses.replace(c, epochs=max(1, round(trial.values["epochs"])))
-            for c, trial in zip(contestants, study.trials(), strict=True)
+            for c, trial in zip(entries, study.trials(), strict=True)
             if trial.status == "ok"
         }
         if "found" not in done:
-            failed = study.trials()[[c.name for c in contestants].index("found")]
+            failed = study.trials()[[c.name for c in entries].index("found")]
             raise StudyError(f"the final training failed: {failed.detail}")
         return done
 
-    def _finals(self, contestants: Sequence[Contestant]) -> Study:
+    def _finals(self, entries: Sequence[Contestant]) -> Study:
         """Train contestants in their order; with a clock, a found one that is last is alone."""
-        study = self._opened(FINAL, contest(contestants))
-        last = len(contestants)
-        alone = self.config.time is not None and contestants[-1].name == "found"
+        study = self.record.study(FINAL, contest(entries))
+        last = len(entries)
+        alone = self.config.time is not None and entries[-1].name == "found"
         if alone and last > 1:
-            self._final(study, contestants, trials=last - 1, seconds=None)
-        seconds = self._once("final_seconds", self._final_seconds)
+            self._final(study, entries, trials=last - 1, seconds=None)
+        seconds = self.record.once("final_seconds", self._final_seconds)
         threads = max(1, self.config.workers) if alone else 1
-        self._final(study, contestants, trials=last, seconds=seconds, threads=threads)
+        self._final(study, entries, trials=last, seconds=seconds, threads=threads)
         return study
 
     def _final(
         self,
         study: Study,
-        contestants: Sequence[Contestant],
+        entries: Sequence[Contestant],
         *,
         trials: int,
         seconds: float | None,
@@ -146,7 +139,7 @@ class Job:
 
         With several threads the training is done here, else in the workers.
         """
-        timed = [dataclasses.replace(c, seconds=c.seconds or seconds) for c in contestants]
+        timed = [dataclasses.replace(c, seconds=c.seconds or seconds) for c in entries]
         evaluator = FinalEvaluator(
             arrays=self.arrays,
             contestants={c.name: c for c in timed},
@@ -155,52 +148,10 @@ class Job:
             device=self.device,
             threads=threads,
         )
-        study.run(
-            evaluator,
-            workers=0 if threads > 1 else min(self.config.workers, trials),
-            trials=trials,
-            on_event=self._listener(FINAL, study, len(contestants)),
-        )
+        workers = 0 if threads > 1 else min(self.config.workers, trials)
+        self.record.run(study, evaluator, workers=workers, trials=trials, total=len(entries))
 
-    def trials(self, study: str) -> list[TrialRecord]:
-        """The trials of one of the run's studies; none where it was not begun."""
-        if study not in Store.studies(self.store.path):
-            return []
-        with Store.open(self.store.path, study) as store:
-            return store.trials()
-
-    @contextmanager
-    def phase(self, name: str, seconds: float | None = None) -> Iterator[Over | None]:
-        """A phase that may take `seconds` from when it first began; yields its clock.
-
-        The clock says whether the phase is over, or will be in so many seconds, or was before.
-        """
-        key = name.replace(" ", "_")
-        begun = next(
-            (e.payload["elapsed"] for e in self.store.events("phase") if e.payload["name"] == key),
-            None,
-        )
-        if begun is None:
-            begun = self.clock.elapsed()
-            self.store.event("phase", {"name": key, "elapsed": begun})
-        ended = self._ended(key)
-        self.progress.phase(name, seconds)
-        ends = None if seconds is None else begun + seconds
-        if ended is not None:
-            yield lambda _: True
-        else:
-            yield None if ends is None else lambda ahead: self.clock.elapsed() + ahead >= ends
-            ended = self.clock.elapsed()
-            self.store.event("phase_end", {"name": key, "elapsed": ended})
-        self.seconds[key] = ended - begun
-
-    def _ended(self, key: str) -> float | None:
-        for event in self.store.events("phase_end"):
-            if event.payload["name"] == key and self.config.trials is None:
-                return float(event.payload["elapsed"])
-        return None
-
-    def _study(self, name: str, method: str, over: Over | None, trials: int | None) -> None:
+    def _search(self, name: str, method: str, over: Over | None, trials: int | None) -> None:
         optimizer = registry.create(
             method,
             "method",
@@ -212,7 +163,7 @@ class Job:
             starts=starts(self.task.space, self._limits()),
         )
         lag = 2 * max(1, self.config.workers)
-        study = self._opened(name, optimizer, lag=lag, space=self.task.space)
+        study = self.record.study(name, optimizer, lag=lag, space=self.task.space)
         overhang = self.plan.overhang()
         waited = False
 
@@ -226,47 +177,17 @@ class Job:
 
         if ends(overhang):
             return
-        study.run(
+        self.record.run(
+            study,
             self._training(),
             workers=self.config.workers,
             trials=trials,
             until=None if over is None else lambda: ends(-overhang),
             closing=None if over is None else lambda: ends(overhang),
-            on_event=self._listener(name, study, trials),
         )
 
     def _training(self) -> TrainingEvaluator:
         return training_evaluator(self.arrays, self.task, self.recipe, self.plan, self.device)
-
-    def _opened(self, name: str, optimizer: Optimizer, **more: Any) -> Study:
-        """The run's study of that name: as it was left, or a new one."""
-        if name in Store.studies(self.store.path):
-            store = Store.open(self.store.path, name)
-        else:
-            store = Store.create(self.store.path, name, config={})
-        return Study(store, optimizer, seed=derive(self.config.seed, name), **more)
-
-    def _listener(self, name: str, study: Study, total: int | None) -> Callable[[RunEvent], None]:
-        best: list[TrialRecord | None] = [best_trial(study.trials())]
-
-        def listen(event: RunEvent) -> None:
-            if event.kind != "told" or event.result is None:
-                return
-            score, old = event.result.score, best[0]
-            if score is not None and (old is None or score > (old.score or -float("inf"))):
-                best[0] = best_trial(study.trials())
-            seen = TrialSeen(
-                study=name.replace("_", " "),
-                number=event.number,
-                status=event.result.status,
-                score=score if name != FINAL else None,
-                best=None if best[0] is None or name == FINAL else best[0].score,
-                fidelity=fidelity_text(event.proposal.fidelity),
-                total=total,
-            )
-            self.progress.trial(seen, self.clock.left())
-
-        return listen
 
     def _limits(self) -> Limits:
         return self.limited.limits(self.config, plan=self.plan)
@@ -275,18 +196,8 @@ class Job:
         """Random search's trials for the search's epochs; None where the clock decides."""
         if self.plan.random_seconds is not None:
             return None
-        spent = sum(spent_on(t) for t in self.trials(SEARCH))
+        spent = sum(spent_on(t) for t in self.record.trials(SEARCH))
         return max(1, round(spent / budget_of(self.plan.fidelities[-1])))
-
-    def _once(self, name: str, decide: Callable[[], T]) -> T:
-        """What an earlier session decided, or what is decided now and recorded."""
-        stored = self.store.last_event(name)
-        if stored is not None:
-            decided: T = stored.payload
-            return decided
-        value = decide()
-        self.store.event(name, value)
-        return value
 
     def _final_seconds(self) -> float | None:
         """The time of the found network's final training: what is left but for what follows."""
@@ -306,73 +217,35 @@ class Job:
             each *= pace.predict(self.task.lower(found.arch)) / pace.predict(self.task.lower(tried))
         return self.plan.epochs_within(max(each, 1e-6))
 
-    def _contestants(
-        self, found: Architecture, rival: Architecture | None, epochs: int
-    ) -> list[Contestant]:
-        """Who is trained to the end, in that order."""
-        lower = self.task.lower
-        entry = Contestant("found", "found", "the found network", lower(found), epochs)
-        hand = self._hand_designed(self.task.cost(found).params, epochs)
-        if rival is None:
-            return [*hand, entry]
-        title = "the network that random search found"
-        return [entry, Contestant("random", "random-search", title, lower(rival), epochs), *hand]
-
-    def _hand_designed(self, params: int, epochs: int) -> list[Contestant]:
-        """The hand-designed network, for images also at `params` parameters, and the user's."""
-        if self.config.baselines == "none":
-            return []
-        planned = self.plan.baseline_seconds
-        share = None if planned is None else planning.HAND_SHARE * planned
-        net = self.task.hand_designed()
-        title = "the hand-designed network"
-        entries = [Contestant("hand", "hand-designed", title, net, epochs, share)]
-        if len(self.task.net_input) == 3:
-            thin = self.task.hand_designed(params)
-            title += " at the found one's size"
-            entries.append(Contestant("thinned", "thinned", title, thin, epochs, share))
-        if self.config.baseline is not None:
-            file = self.config.baseline
-            entries.append(Contestant("user", "user", file, None, epochs, share, file))
-        return entries
-
     def _plan(self) -> planning.Plan:
-        """The plan of the record, or a new one that is put there."""
-        stored = self.store.last_event("plan")
-        if stored is not None:
-            return planning.Plan.from_json(stored.payload)
         if self.config.time is None:
-            made = planning.plan_trials(self.config, self.task, self.recipe)
-        else:
-            left = self.clock.left()
-            assert left is not None
-            made = planning.plan_time(
-                self.config,
-                self.task,
-                self.recipe,
-                left=left - MARGIN,
-                keep=self.limited.limits(self.config),
-                measure=lambda nets: planning.measure_steps(
-                    self.task, self.recipe, nets, device=self.device
-                ),
-            )
-        self.store.event("plan", made.to_json())
-        return made
+            return planning.plan_trials(self.config, self.task, self.recipe)
+        left = self.clock.left()
+        assert left is not None
+        return planning.plan_time(
+            self.config,
+            self.task,
+            self.recipe,
+            left=left - MARGIN,
+            keep=self.limited.limits(self.config),
+            measure=lambda nets: planning.measure_steps(
+                self.task, self.recipe, nets, device=self.device
+            ),
+        )
 
     def _latency_model(self) -> LatencyModel | None:
         if self.config.max_latency_ms is None:
             return None
         from nasturtium.evaluators.latency_model import LatencyModel
 
-        stored = self.store.last_event("latency_model")
-        if stored is not None:
-            return LatencyModel.from_json(stored.payload)
-        space = self.task.space
-        codes = space.sample(LATENCY_NETS, seed=derive(self.config.seed, "latency"))
-        self.progress.phase("measuring latencies", None)
-        model = LatencyModel.measure([self.task.lower(space.architecture(code)) for code in codes])
-        self.store.event("latency_model", model.to_json())
-        return model
+        def measured() -> dict[str, Any]:
+            space = self.task.space
+            codes = space.sample(LATENCY_NETS, seed=derive(self.config.seed, "latency"))
+            self.progress.phase("measuring latencies", None)
+            nets = [self.task.lower(space.architecture(code)) for code in codes]
+            return LatencyModel.measure(nets).to_json()
+
+        return LatencyModel.from_json(self.record.once("latency_model", measured))
 
 
 def pick_device(device: str) -> str:

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from nasturtium.data import SealedPart
 from nasturtium.export import weights, with_raw_inputs
 from nasturtium.export.files import write_atomic
-from nasturtium.job.finals import Contestant, weights_path
+from nasturtium.job.contestants import Contestant
+from nasturtium.job.finals import weights_path
 from nasturtium.job.score import Predictions
 from nasturtium.job.tensors import Arrays
 
