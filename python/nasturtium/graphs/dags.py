@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from nasturtium import _core
 from nasturtium.errors import SpaceError
 from nasturtium.graphs.batch import GraphBatch
+from nasturtium.shards import next_part
 
 __all__ = ["DagClasses", "DagFamily"]
 
@@ -118,18 +119,8 @@ class DagClasses:
         together, and come in the order of the numbers. `start` is what the call before returned,
         None for the first; it is None behind the last. Nothing is counted beforehand.
         """
-        number, shards = shard
-        if not 0 <= number < shards:
-            raise SpaceError(f"shard {number} of {shards}: shards are numbered from 0")
-        if most < 1:
-            raise SpaceError(f"most = {most} is not positive")
-        first, last = (self.branches * i // shards for i in (number, number + 1))
-        begin = first if start is None else start
-        if not first <= begin <= last:
-            raise SpaceError(f"branch {begin} is not in shard {number} of {shards}")
-        end = min(last, begin + most)
-        graphs = GraphBatch(*self._made.list(begin, end, self.threads))
-        return graphs, end if end < last else None
+        begin, end, following = next_part(self.branches, start, shard=shard, most=most)
+        return GraphBatch(*self._made.list(begin, end, self.threads)), following
 
     def take(self, numbers: ArrayLike) -> GraphBatch:
         """The classes of these numbers, in this order; a number may come twice.

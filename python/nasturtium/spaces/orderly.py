@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from nasturtium import _core
 from nasturtium.errors import SpaceError
+from nasturtium.shards import next_part
 from nasturtium.spaces.declare import Choice, Connected, Count, Graph, Label, Live, Option
 from nasturtium.spaces.size import Declared, mentioned
 from nasturtium.spaces.space import Codes, Space
@@ -129,17 +130,8 @@ class OrderlyClasses:
         Shard `(i, n)` holds a range of the branches: shards share no class, hold all of them
         together, and come in the order of the numbers. Nothing is counted beforehand.
         """
-        number, shards = shard
-        if not 0 <= number < shards:
-            raise SpaceError(f"shard {number} of {shards}: shards are numbered from 0")
-        if most < 1:
-            raise SpaceError(f"most = {most} is not positive")
-        first, last = (self.branches * i // shards for i in (number, number + 1))
-        begin = first if start is None else start
-        if not first <= begin <= last:
-            raise SpaceError(f"branch {begin} is not in shard {number} of {shards}")
-        end = min(last, begin + most)
-        return self._listed(begin, end), end if end < last else None
+        begin, end, following = next_part(self.branches, start, shard=shard, most=most)
+        return self._listed(begin, end), following
 
     def take(self, numbers: NDArray[np.uint64]) -> Codes:
         """The codes of these classes, uint8[n, d]; only the branches that hold them are searched.

@@ -1,39 +1,28 @@
-"""Space and Architecture: a declaration compiled into the core, and its values."""
+"""The search space: what it declares, its moves, and all that is asked about batches of codes."""
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasturtium.errors import SpaceError, nearest
+from nasturtium.errors import SpaceError
+from nasturtium.shards import check_shard
 from nasturtium.spaces.architecture import Architecture, parse_values
-from nasturtium.spaces.count import count_genotypes
-from nasturtium.spaces.declare import Choice, Constraint, Graph, Option, check_name
+from nasturtium.spaces.declaration import Codes
+from nasturtium.spaces.moves import Moves
 from nasturtium.spaces.size import Declared, count_classes, count_valid
-from nasturtium.spaces.text import space_text
 
-if TYPE_CHECKING:
-    from nasturtium import _core
+__all__ = ["Codes", "Space"]
 
-Codes: TypeAlias = NDArray[np.uint8]
-Formatter: TypeAlias = Callable[[Mapping[str, Option]], str]
-Parser: TypeAlias = Callable[[str], Mapping[str, Option]]
-
-_CONVENTIONS = ("genotype", "pruned", "graph", "function")
-_CROSSOVERS = ("uniform", "one_point", "stages", "aligned")
 _ENUMERATION_LIMIT = 1 << 24
-# Numpy takes them at half the cost of np.uint8 and np.uint64, which small calls notice.
-_BYTE, _WORD = np.dtype(np.uint8), np.dtype(np.uint64)
+_WORD = np.dtype(np.uint64)  # Numpy takes it at half the cost of np.uint64, as small calls notice.
 
 
-class Space:
+class Space(Moves):
     """A search space: decisions, the graph they become, and which graphs are valid.
 
     The declaration is written to `text` and compiled once; every batch method then runs in C++
@@ -79,195 +68,6 @@ class Space:
         mine:width=32,depth=1,a=conv3,b=skip
     """
 
-    def __init__(
-        self,
-        name: str,
-        decisions: Iterable[Choice],
-        graph: Graph | None = None,
-        constraints: Iterable[Constraint] = (),
-        *,
-        formatter: Formatter | None = None,
-        parser: Parser | None = None,
-        conventions: Mapping[str, str] | None = None,
-        scale: str | Sequence[str] = (),
-        designs: Iterable[str] = (),
-    ) -> None:
-        self.name = check_name(name, "space")
-        self.decisions = tuple(decisions)
-        self.constraints = tuple(constraints)
-        self.conventions = _CONVENTIONS + tuple(conventions or ())
-        self._rules = dict(conventions or {})
-        self.rules = {name: name for name in _CONVENTIONS} | self._rules
-        self.scale = (scale,) if isinstance(scale, str) else tuple(scale)
-        self.designs = tuple(designs)
-        self._graph, self._formatter, self._parser = graph, formatter, parser
-        if (formatter is None) != (parser is None):
-            raise SpaceError(f"space {name!r}: give both formatter and parser, or neither")
-        self.text = space_text(name, self.decisions, graph, self.constraints, self._rules)
-        self.fingerprint = hashlib.sha256(self.text.encode()).hexdigest()
-        self._positions = {choice.name: i for i, choice in enumerate(self.decisions)}
-        for decision in self.scale:
-            if self.decision(decision).when:
-                raise SpaceError(f"scale {decision!r} is a decision that is not always made")
-        self.program = self._compile()
-
-    def _compile(self) -> _core.Program:
-        # Imported here so that declarations can be read where the core is not built.
-        from nasturtium import _core
-
-        return _core.Program(self.text)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (self.name, self.decisions, self._graph, self.constraints)
-        named = {
-            "formatter": self._formatter,
-            "parser": self._parser,
-            "conventions": self._rules,
-            "scale": self.scale,
-            "designs": self.designs,
-        }
-        return _rebuild, (arguments, named)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.fingerprint == other.fingerprint
-
-    def __hash__(self) -> int:
-        return hash(self.fingerprint)
-
-    def __repr__(self) -> str:
-        return f"Space({self.name!r}, {len(self.decisions)} decisions)"
-
-    @property
-    def graph(self) -> Graph | None:
-        """The declared graph; not to be changed."""
-        return self._graph
-
-    @cached_property
-    def options(self) -> NDArray[np.int64]:
-        """Number of options of each decision, int64[d]."""
-        return np.array([len(choice.options) for choice in self.decisions], dtype=np.int64)
-
-    @cached_property
-    def genotypes(self) -> int:
-        """Number of codes before the constraints refuse any."""
-        return count_genotypes(self.decisions)
-
-    def decision(self, name: str) -> Choice:
-        """The decision of that name; `SpaceError` with the nearest one where there is none."""
-        if name not in self._positions:
-            raise SpaceError(
-                f"space {self.name!r} has no decision {name!r}; {nearest(name, self._positions)}"
-            )
-        return self.decisions[self._positions[name]]
-
-    def _position(self, name: str) -> int:
-        return self._positions[self.decision(name).name]
-
-    def sample(
-        self,
-        n: int,
-        *,
-        seed: int,
-        stream: int = 0,
-        start: int = 0,
-        threads: int = 1,
-        out: Codes | None = None,
-    ) -> Codes:
-        """Draw `n` valid codes, uint8[n, d]; each active decision is uniform over its options.
-
-        Where constraints refuse a draw it is repeated. Raises `SpaceError` where 10,000 draws for
-        one row are all refused.
-        """
-        out = self._out(out, n)
-        self.program.sample(out, seed, stream, start, threads)
-        return out
-
-    def mutate(
-        self,
-        codes: Codes,
-        *,
-        seed: int,
-        rate: float | NDArray[np.float64] | None = None,
-        stream: int = 0,
-        start: int = 0,
-        threads: int = 1,
-        out: Codes | None = None,
-    ) -> Codes:
-        """Change one active decision of each row, uint8[n, d]; the result is valid and differs.
-
-        The decision is uniform over the active ones with a choice, its new value over its other
-        options; decisions that become active are drawn, those that become inactive hold 0.
-
-        With `rate`, one number or float64[n], each of these decisions changes with that
-        probability, from 0 to 1, so that any number of them can, also none. A row's own rate makes
-        the mutation scale with a temperature, e.g. `0.2 * (1 - score / best)`. After 100 draws that
-        the constraints refuse, the row is returned as it is.
-
-        Raises `SpaceError` where a row is no code or has no valid neighbor, or a rate is out of
-        range.
-        """
-        codes = self.checked(codes)
-        out = self._out(out, len(codes))
-        rates = None
-        if rate is not None:
-            rates = np.array(np.broadcast_to(np.asarray(rate, np.float64), len(codes)))
-        self.program.mutate(codes, rates, out, seed, stream, start, threads)
-        return out
-
-    def crossover(
-        self,
-        a: Codes,
-        b: Codes,
-        *,
-        seed: int,
-        kind: Literal["uniform", "one_point", "stages", "aligned"] = "uniform",
-        groups: Iterable[Iterable[str]] = (),
-        stream: int = 0,
-        start: int = 0,
-        threads: int = 1,
-        out: Codes | None = None,
-    ) -> Codes:
-        """Mix the rows of `a` and `b`, uint8[n, d]; the result is valid where `a` is.
-
-        What is active in one parent only comes from it; what is active in neither is drawn. After
-        100 refused draws the row of `a` is returned as it is.
-
-        Args:
-            kind: `uniform`: each decision is from either, by a fair coin. `one_point`: those before
-                a uniform place from `a`, the others from `b`. `stages`: each group as a whole from
-                either, by a fair coin. `aligned`: groups are the units of a chain; of the units of
-                one type, `a`'s first is aligned with `b`'s first and so on, and each is replaced by
-                its partner by a fair coin; all else is from `a`.
-            groups: names of decisions, for the last two kinds. Decisions in no group are stages of
-                their own. The first decision of a unit is its type, and the unit is there where
-                that is active; units have decisions with equal options, in the same order.
-
-        Raises:
-            SpaceError: a row is no code, or the groups break these rules.
-
-        Reference: Xie and Yuille, Genetic CNN, ICCV 2017 (stages); Sun, Xue, Zhang and Yen,
-        Evolving deep convolutional neural networks for image classification, 2019 (aligned).
-        """
-        a, b = self.checked(a), self.checked(b)
-        if len(a) != len(b):
-            raise SpaceError(f"crossover needs as many rows on both sides, not {len(a)}, {len(b)}")
-        if kind not in _CROSSOVERS:
-            raise SpaceError(f"unknown crossover {kind!r}; {nearest(kind, _CROSSOVERS)}")
-        numbers = [[self._position(name) for name in group] for group in groups]
-        if bool(numbers) != (kind in ("stages", "aligned")):
-            wanted = "no groups" if numbers else "groups of decisions"
-            raise SpaceError(f"crossover {kind!r} takes {wanted}")
-        out = self._out(out, len(a))
-        self.program.crossover(a, b, out, kind, numbers, seed, stream, start, threads)
-        return out
-
-    def neighbors(self, code: Codes) -> Codes:
-        """All valid codes that differ from `code` in one active decision, uint8[m, d].
-
-        Decisions that become active take their first option.
-        """
-        return self.program.neighbors(self._code(code))
-
     def enumerate(self, *, limit: int = _ENUMERATION_LIMIT) -> Codes:
         """All valid codes in lexicographic order, uint8[n, d].
 
@@ -290,11 +90,8 @@ class Space:
         the first; about `most` codes are looked at. Raises `SpaceError` for what is no shard or
         token.
         """
+        check_shard(shard, most)
         number, shards = shard
-        if not 0 <= number < shards:
-            raise SpaceError(f"shard {number} of {shards}: shards are numbered from 0")
-        if most < 1:
-            raise SpaceError(f"most = {most} is not positive")
         begin, end = self._bound(number, shards), self._bound(number + 1, shards)
         if start is not None:
             if len(start) != len(self.decisions):
@@ -385,17 +182,6 @@ class Space:
         self.program.keys(codes, rule, out, threads)
         return out
 
-    def rule(self, convention: str) -> str:
-        """What the core calls a convention of `keys`; SpaceError where there is none."""
-        try:
-            return self.rules[convention]
-        except KeyError:
-            known = ", ".join(self.conventions)
-            raise SpaceError(
-                f"unknown convention {convention!r}; {nearest(convention, self.conventions)}: "
-                f"use one of {known}"
-            ) from None
-
     @cached_property
     def packed_range(self) -> int:
         """One more than the greatest packed code; `SpaceError` where that is 2^64 or more."""
@@ -470,41 +256,8 @@ class Space:
             raise SpaceError(f"{text[:80]!r} is not in its one text form: write {architecture}")
         return architecture
 
-    def encode(self, values: Mapping[str, Option]) -> Codes:
-        """The code, uint8[d], of the active decisions' values; what is not named holds 0."""
-        code = np.zeros(len(self.decisions), np.uint8)
-        for name, value in values.items():
-            code[self._position(name)] = self.decision(name).index(value)
-        return code
-
     def format(self, architecture: Architecture) -> str:
         """The text form; use `str(architecture)`."""
         if self._formatter:
             return f"{self.name}:{self._formatter(architecture.values)}"
         return architecture.plain_text()
-
-    def _out(self, out: Codes | None, n: int) -> Codes:
-        if n < 0:
-            raise SpaceError(f"n = {n} is negative")
-        return np.empty((n, len(self.decisions)), _BYTE) if out is None else out
-
-    def checked(self, codes: Codes) -> Codes:
-        """The codes as a C-contiguous uint8[n, d] array, or `SpaceError`."""
-        array = np.ascontiguousarray(codes)
-        shape = array.shape
-        if array.dtype != _BYTE or len(shape) != 2 or shape[1] != len(self.decisions):
-            raise SpaceError(
-                f"codes of {self.name!r} are uint8[n, {len(self.decisions)}], "
-                f"not {array.dtype}{list(array.shape)}"
-            )
-        return array
-
-    def _code(self, code: Codes) -> Codes:
-        array = np.asarray(code)
-        if array.ndim != 1:
-            raise SpaceError(f"one code is uint8[{len(self.decisions)}], not {list(array.shape)}")
-        return cast(Codes, self.checked(array[None])[0])
-
-
-def _rebuild(arguments: tuple[Any, ...], named: dict[str, Any]) -> Space:
-    return Space(*arguments, **named)
