@@ -1,8 +1,48 @@
 #pragma once
 
+#include <type_traits>
+
 #include "nasturtium/book_state.hpp"
 
 namespace nasturtium {
+
+// A list: its length, then its numbers.
+template <typename T>
+void write_list(const std::vector<T>& values, StateWriter& to) {
+  to.u64(values.size());
+  for (const T value : values) {
+    if constexpr (std::is_same_v<T, double>) {
+      to.f64(value);
+    } else if constexpr (std::is_same_v<T, std::uint32_t>) {
+      to.u32(value);
+    } else {
+      to.u64(value);
+    }
+  }
+}
+
+template <typename T>
+std::vector<T> read_list(StateReader& from) {
+  std::vector<T> values(from.count(sizeof(T)));
+  for (T& value : values) {
+    if constexpr (std::is_same_v<T, double>) {
+      value = from.f64();
+    } else if constexpr (std::is_same_v<T, std::uint32_t>) {
+      value = from.u32();
+    } else {
+      value = from.u64();
+    }
+  }
+  return values;
+}
+
+inline bool read_flag(StateReader& from) {
+  const std::uint32_t value = from.u32();
+  if (value > 1) {
+    from.fail("a flag is neither 0 nor 1");
+  }
+  return value == 1;
+}
 
 // Reads and writes the payloads of book_state.hpp. A function that reads returns nothing: what is
 // wrong is noted in the reader.
@@ -35,6 +75,8 @@ struct StateAccess {
 
  private:
   static void read_rung(StateReader& from, std::size_t width, Rungs::Rung& rung);
+  static std::size_t read_entries(StateReader& from, std::span<const std::uint64_t> entries,
+                                  Halving& halving);
   static void read_rule(StateReader& from, Tree& tree);
   static void read_slots(StateReader& from, Tree& tree);
   static void read_pending(StateReader& from, Tree& tree);

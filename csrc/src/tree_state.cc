@@ -17,10 +17,7 @@ struct Brood {
 }  // namespace
 
 void StateAccess::write(const Tree& tree, StateWriter& to) {
-  to.u64(tree.branching_.size());
-  for (const std::uint32_t options : tree.branching_) {
-    to.u32(options);
-  }
+  write_list(tree.branching_, to);
   to.u32(tree.rule_.formula == TreeRule::Formula::puct);
   to.f64(tree.rule_.c);
   to.f64(tree.rule_.first_play);
@@ -31,10 +28,7 @@ void StateAccess::write(const Tree& tree, StateWriter& to) {
   to.u64(tree.key_.seed);
   to.u32(tree.key_.stream);
   to.u64(tree.started_);
-  to.u64(tree.classes_.size());
-  for (const std::uint32_t number : tree.classes_) {
-    to.u32(number);
-  }
+  write_list(tree.classes_, to);
   const auto write_slot = [&](std::uint32_t at) {
     const Tree::Slot& slot = tree.slots_[at];
     to.f64(slot.sum);
@@ -88,10 +82,7 @@ void StateAccess::write(const Tree& tree, StateWriter& to) {
 }
 
 void StateAccess::read_rule(StateReader& from, Tree& tree) {
-  std::vector<std::uint32_t> branching(from.count(4));
-  for (std::uint32_t& options : branching) {
-    options = from.u32();
-  }
+  const auto branching = read_list<std::uint32_t>(from);
   TreeRule rule;
   const std::uint32_t puct = from.u32();
   rule.formula = puct == 1 ? TreeRule::Formula::puct : TreeRule::Formula::uct;
@@ -105,10 +96,7 @@ void StateAccess::read_rule(StateReader& from, Tree& tree) {
   key.seed = from.u64();
   key.stream = from.u32();
   const std::uint64_t started = from.u64();
-  std::vector<std::uint32_t> classes(from.count(4));
-  for (std::uint32_t& number : classes) {
-    number = from.u32();
-  }
+  const auto classes = read_list<std::uint32_t>(from);
   if (!from.ok()) {
     return;
   }

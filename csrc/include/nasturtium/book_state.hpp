@@ -24,28 +24,24 @@ namespace nasturtium {
 //                   entries, the best first: number, risen uint32, rank float64[width]
 //   stopping_rungs  list of etas, uint32; for each: values told; list of the values, float64
 //   halving         list of sizes; rung; done uint32; given; list of entries on the rung; a byte
-//   for
-//                   each number (0 idle, 1 out, 2 told); float64 for each entry that is told; any
-//                   uint32; best; its value float64
+//                   for each number (0 idle, 1 out, 2 told); float64 for each entry that is told;
+//                   any uint32; best; its value float64
 //   hyperband       resource; eta; the payload of a halving for each bracket
-//   tree            list of branching, uint32; rule: puct uint32, c, first_play, pending,
-//   widening's
-//                   factor and exponent float64, most slots; seed; stream uint32; number of
-//                   simulations; list of the leaves' classes, uint32; slots in breadth-first order,
-//                   the children of one together, those of a shared position once: sum
+//   tree            list of branching, uint32; rule: puct uint32, c, first_play, pending, factor
+//                   and exponent of the widening float64, most slots; seed; stream uint32; number
+//                   of simulations; list of the leaves' classes, uint32; slots in breadth-first
+//                   order, the children of one together, those of a shared position once: sum
 //                   float64, visits uint32, whether it has children uint32, prior float64 where the
 //                   rule has them; list of what is pending, by ticket: ticket, list of options
 //                   (bytes)
 //   key_map         list of keys, two each
 //   steady_state    capacity; births; list of members, oldest first: number of the birth,
-//   individual,
-//                   score float64
+//                   individual, score float64
 //   generational    size; elites; generation; two lists of members, of the present and the next
 //                   generation: individual, score float64
 //   species         width; radius; list of founders, one byte a decision
 //   bandit          list of arms: pulls, known rewards, their sum float64, logarithm of exp3's
-//   weight
-//                   float64; formula uint32, c, gamma float64; seed; stream uint32; choices
+//                   weight float64; formula uint32, c, gamma float64; seed; stream uint32; choices
 Status save_state(const AgeingQueue& queue, std::vector<std::uint8_t>& out);
 Status save_state(const ParetoArchive& archive, std::vector<std::uint8_t>& out);
 Status save_state(const Rungs& rungs, std::vector<std::uint8_t>& out);
