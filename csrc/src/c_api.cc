@@ -109,13 +109,11 @@ const Decision* decision_of(const nst_space* space, std::size_t decision) {
 
 namespace nst = nasturtium;
 using nasturtium::c_api::Array;
-using nasturtium::c_api::guarded;
+using nasturtium::c_api::list_rows;
 using nasturtium::c_api::make_handle;
-using nasturtium::c_api::mistake;
 using nasturtium::c_api::Outcome;
 using nasturtium::c_api::outcome;
 using nasturtium::c_api::product;
-using nasturtium::c_api::refused;
 using nasturtium::c_api::write_state;
 
 const char* nst_version(void) noexcept { return NASTURTIUM_VERSION; }
@@ -234,21 +232,11 @@ nst_status nst_codes_save(const nst_space* space, uint64_t n, const uint8_t* cod
 
 nst_status nst_codes_load(const nst_space* space, const uint8_t* bytes, size_t size, uint8_t* out,
                           uint64_t capacity, uint64_t* rows, nst_error* error) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (space == nullptr || rows == nullptr) {
-      return refused("the space or the place for the number of rows is NULL");
-    }
-    const std::size_t width = space->space.width();
-    const char* why =
-        mistake({Array(bytes, size)}, {Array(out, product(capacity, width)), Array(rows, 1)});
-    if (why != nullptr) {
-      return refused(why);
-    }
-    *rows = 0;
-    std::span<const std::uint8_t> codes;
-    if (nst::Status s = nst::load_codes(space->space, {bytes, size}, codes); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    return nst::c_api::write_rows(width, codes, out, capacity, rows);
-  });
+  return list_rows(space, Array(bytes, size), out, capacity, rows, error,
+                   [&](const nst::Space& s, std::vector<std::uint8_t>& found) {
+                     std::span<const std::uint8_t> codes;
+                     nst::Status loaded = nst::load_codes(s, {bytes, size}, codes);
+                     found.assign(codes.begin(), codes.end());
+                     return loaded;
+                   });
 }

@@ -1,6 +1,3 @@
-#include <memory>
-#include <utility>
-
 #include "c_api_guard.hpp"
 #include "nasturtium/c_api.h"
 #include "nasturtium/encode.hpp"
@@ -25,11 +22,7 @@ namespace {
 template <typename Handle, typename F>
 nst_status make_encoder(const nst_space* space, std::initializer_list<std::uint32_t> flags,
                         Handle** out, nst_error* error, F build) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (const char* why = mistake({}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    *out = nullptr;
+  return make_handle(out, {}, error, [&](Handle& made) -> Outcome {
     if (space == nullptr) {
       return refused("the space is NULL");
     }
@@ -38,28 +31,8 @@ nst_status make_encoder(const nst_space* space, std::initializer_list<std::uint3
         return refused("a flag is neither 0 nor 1");
       }
     }
-    auto made = std::make_unique<Handle>();
-    made->space = space->space;
-    if (Status s = build(*made); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    *out = made.release();
-    return {};
-  });
-}
-
-// n codes into arrays.
-template <typename Handle, typename F>
-nst_status encode_rows(const Handle* handle, std::uint64_t n, const std::uint8_t* codes,
-                       std::initializer_list<Array> out, nst_error* error, F work) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (handle == nullptr) {
-      return refused("the handle is NULL");
-    }
-    if (const char* why = mistake({Array(codes, product(n, handle->space.width()))}, out)) {
-      return refused(why);
-    }
-    return n == 0 ? Outcome{} : outcome(work());
+    made.space = space->space;
+    return outcome(build(made));
   });
 }
 
@@ -68,15 +41,15 @@ nst_status encode_rows(const Handle* handle, std::uint64_t n, const std::uint8_t
 
 namespace nst = nasturtium;
 using nasturtium::c_api::Array;
-using nasturtium::c_api::encode_rows;
 using nasturtium::c_api::make_encoder;
+using nasturtium::c_api::on_rows;
 using nasturtium::c_api::product;
 
 nst_status nst_space_one_hot_bits(const nst_space* space, uint64_t n, const uint8_t* codes,
                                   uint32_t threads, uint64_t* out, nst_error* error) noexcept {
   const Array to(out, product(n, (nst_space_one_hot_width(space) + 63) / 64));
-  return encode_rows(space, n, codes, {to}, error,
-                     [&] { return nst::one_hot_bits(space->space, n, codes, out, threads); });
+  return on_rows(space, n, {codes}, {to}, error,
+                 [&](const nst::Space& s) { return nst::one_hot_bits(s, n, codes, out, threads); });
 }
 
 nst_status nst_paths_create(const nst_space* space, uint32_t zeros, nst_paths** out,
@@ -94,8 +67,8 @@ uint64_t nst_paths_columns(const nst_paths* paths) noexcept {
 nst_status nst_paths_bits(const nst_paths* paths, uint64_t n, const uint8_t* codes,
                           uint32_t threads, uint64_t* out, nst_error* error) noexcept {
   const Array to(out, product(n, (nst_paths_columns(paths) + 63) / 64));
-  return encode_rows(paths, n, codes, {to}, error,
-                     [&] { return paths->value.bits(n, codes, out, threads); });
+  return on_rows(paths, n, {codes}, {to}, error,
+                 [&](const nst::Space&) { return paths->value.bits(n, codes, out, threads); });
 }
 
 nst_status nst_paths_one_hot(const nst_paths* paths, uint64_t n, const uint8_t* codes,
@@ -104,9 +77,10 @@ nst_status nst_paths_one_hot(const nst_paths* paths, uint64_t n, const uint8_t* 
   if (paths != nullptr && (columns == 0 || columns > paths->value.columns())) {
     return nst::c_api::tell(error, NST_ERROR_ARGUMENT, 0, "there are not so many columns");
   }
-  return encode_rows(paths, n, codes, {Array(out, product(n, columns))}, error, [&] {
-    return paths->value.one_hot(n, codes, static_cast<std::size_t>(columns), out, threads);
-  });
+  return on_rows(
+      paths, n, {codes}, {Array(out, product(n, columns))}, error, [&](const nst::Space&) {
+        return paths->value.one_hot(n, codes, static_cast<std::size_t>(columns), out, threads);
+      });
 }
 
 nst_status nst_arrays_create(const nst_space* space, uint32_t operations, uint32_t prune,
@@ -131,18 +105,18 @@ nst_status nst_arrays_fill(const nst_arrays* arrays, uint64_t n, const uint8_t* 
                            int16_t* edge_labels, uint8_t* present, nst_error* error) noexcept {
   const std::uint64_t vertices = product(n, nst_arrays_vertices(arrays));
   const std::uint64_t pairs = product(vertices, nst_arrays_vertices(arrays));
-  return encode_rows(arrays, n, codes,
-                     {Array(adjacency, pairs), Array(node_labels, vertices),
-                      Array(edge_labels, pairs), Array(present, vertices)},
-                     error, [&] {
-                       const nst::GraphArrays::Out<float> out{adjacency, node_labels, edge_labels,
-                                                              present};
-                       return arrays->value.fill(n, codes, out, threads);
-                     });
+  return on_rows(arrays, n, {codes},
+                 {Array(adjacency, pairs), Array(node_labels, vertices), Array(edge_labels, pairs),
+                  Array(present, vertices)},
+                 error, [&](const nst::Space&) {
+                   const nst::GraphArrays::Out<float> out{adjacency, node_labels, edge_labels,
+                                                          present};
+                   return arrays->value.fill(n, codes, out, threads);
+                 });
 }
 
 nst_status nst_arrays_counts(const nst_arrays* arrays, uint64_t n, const uint8_t* codes,
                              uint32_t threads, int32_t* out, nst_error* error) noexcept {
-  return encode_rows(arrays, n, codes, {Array(out, product(n, nst_arrays_labels(arrays)))}, error,
-                     [&] { return arrays->value.counts(n, codes, out, threads); });
+  return on_rows(arrays, n, {codes}, {Array(out, product(n, nst_arrays_labels(arrays)))}, error,
+                 [&](const nst::Space&) { return arrays->value.counts(n, codes, out, threads); });
 }

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <bit>
-#include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -85,11 +84,7 @@ nst_status nst_graphs_create(const nst_graph_sizes* sizes, const int64_t* offset
                              const uint64_t* edge_labels, nst_graphs** out,
                              nst_error* error) noexcept {
   using namespace nasturtium::c_api;
-  return guarded(error, [&]() -> Outcome {
-    if (const char* why = mistake({Array(sizes, 1)}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    *out = nullptr;
+  return make_handle(out, {Array(sizes, 1)}, error, [&](nst_graphs& made) -> Outcome {
     const std::uint64_t cells = product(sizes->vertices, sizes->words);
     const std::uint64_t marks = edge_labels == nullptr ? 0 : sizes->edges;
     // So that adding one does not wrap around.
@@ -100,22 +95,16 @@ nst_status nst_graphs_create(const nst_graph_sizes* sizes, const int64_t* offset
     if (why != nullptr) {
       return refused(why);
     }
-    auto made = std::make_unique<nst_graphs>();
-    made->words = sizes->words;
-    made->offsets = copy_of(offsets, entries);
-    made->rows = copy_of(rows, cells);
-    made->labels = copy_of(labels, sizes->vertices);
-    made->edge_labels = copy_of(edge_labels, marks);
-    made->count_edges();
-    const nst::GraphBatch batch = made->view();
-    if (edge_labels != nullptr && marks == 0 && made->edges != 0) {
+    made.words = sizes->words;
+    made.offsets = copy_of(offsets, entries);
+    made.rows = copy_of(rows, cells);
+    made.labels = copy_of(labels, sizes->vertices);
+    made.edge_labels = copy_of(edge_labels, marks);
+    made.count_edges();
+    if (edge_labels != nullptr && marks == 0 && made.edges != 0) {
       return {NST_ERROR_LIMIT, 0, "there are edges and no edge labels"};
     }
-    if (nst::Status s = nst::check_graphs(batch, false, 1); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    *out = made.release();
-    return {};
+    return outcome(nst::check_graphs(made.view(), false, 1));
   });
 }
 
@@ -182,11 +171,7 @@ nst_status nst_graphs_orders(const nst_graphs* graphs, uint32_t directed, uint64
 nst_status nst_graphs_prune(const nst_graphs* graphs, const int64_t* sources, const int64_t* sinks,
                             uint32_t threads, nst_graphs** out, nst_error* error) noexcept {
   using namespace nasturtium::c_api;
-  return guarded(error, [&]() -> Outcome {
-    if (const char* why = mistake({}, {Array(out, 1)})) {
-      return refused(why);
-    }
-    *out = nullptr;
+  return make_handle(out, {}, error, [&](nst_graphs& made) -> Outcome {
     if (graphs == nullptr) {
       return refused("the graphs are NULL");
     }
@@ -200,15 +185,13 @@ nst_status nst_graphs_prune(const nst_graphs* graphs, const int64_t* sources, co
     if (nst::Status s = nst::prune_graphs(batch, sources, sinks, threads, store); !s.ok()) {
       return outcome(std::move(s));
     }
-    auto made = std::make_unique<nst_graphs>();
-    made->words = store.words();
-    made->offsets = store.offsets();
-    made->labels = store.labels();
-    made->edge_labels = store.edge_labels();
-    made->rows.resize(store.vertices() * store.words());
-    store.write_rows(store.words(), made->rows.data());
-    made->count_edges();
-    *out = made.release();
+    made.words = store.words();
+    made.offsets = store.offsets();
+    made.labels = store.labels();
+    made.edge_labels = store.edge_labels();
+    made.rows.resize(store.vertices() * store.words());
+    store.write_rows(store.words(), made.rows.data());
+    made.count_edges();
     return {};
   });
 }

@@ -136,6 +136,48 @@ nst_status make_handle(Handle** out, std::initializer_list<Array> in, nst_error*
   });
 }
 
+// Runs work on n codes of a handle's space: they come in, arrays go out.
+template <typename Handle, typename F>
+nst_status on_rows(const Handle* handle, std::uint64_t n,
+                   std::initializer_list<const std::uint8_t*> in, std::initializer_list<Array> out,
+                   nst_error* error, F work) noexcept {
+  return guarded(error, [&]() -> Outcome {
+    if (handle == nullptr) {
+      return refused("the handle is NULL");
+    }
+    const std::uint64_t bytes = product(n, handle->space.width());
+    const char* why = mistake({}, out);
+    for (auto codes = in.begin(); why == nullptr && codes != in.end(); ++codes) {
+      why = mistake({Array(*codes, bytes)}, out);
+    }
+    if (why != nullptr) {
+      return refused(why);
+    }
+    return n == 0 ? Outcome{} : outcome(work(handle->space));
+  });
+}
+
+// The same for what finds codes, whose number is not known.
+template <typename F>
+nst_status list_rows(const nst_space* space, Array in, std::uint8_t* out, std::uint64_t capacity,
+                     std::uint64_t* rows, nst_error* error, F work) noexcept {
+  return guarded(error, [&]() -> Outcome {
+    if (space == nullptr || rows == nullptr) {
+      return refused("the space or the place for the number of rows is NULL");
+    }
+    const std::size_t width = space->space.width();
+    if (const char* why = mistake({in}, {Array(out, product(capacity, width)), Array(rows, 1)})) {
+      return refused(why);
+    }
+    *rows = 0;
+    std::vector<std::uint8_t> found;
+    if (Status s = work(space->space, found); !s.ok()) {
+      return outcome(std::move(s));
+    }
+    return write_rows(width, found, out, capacity, rows);
+  });
+}
+
 // Writes the state that save(bytes) makes of a handle and what comes in.
 template <typename F>
 nst_status write_state(const void* handle, std::initializer_list<Array> in, std::uint8_t* out,

@@ -9,51 +9,7 @@
 namespace nasturtium::c_api {
 namespace {
 
-// What all batches share: arrays of n codes come in, `out` goes out, `work` in between.
-template <typename F>
-nst_status on_rows(const nst_space* space, std::uint64_t n,
-                   std::initializer_list<const std::uint8_t*> in, Array out, nst_error* error,
-                   F work) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (space == nullptr) {
-      return refused("the space is NULL");
-    }
-    if (const char* why = mistake({}, {out})) {
-      return refused(why);
-    }
-    for (const std::uint8_t* codes : in) {
-      const char* why = mistake({Array(codes, product(n, space->space.width()))}, {out});
-      if (why != nullptr) {
-        return refused(why);
-      }
-    }
-    return n == 0 ? Outcome{} : outcome(work(space->space));
-  });
-}
-
-// The same for what finds rows, whose number is not known.
-template <typename F>
-nst_status list_rows(const nst_space* space, Array in, std::uint8_t* out, std::uint64_t capacity,
-                     std::uint64_t* rows, nst_error* error, F work) noexcept {
-  return guarded(error, [&]() -> Outcome {
-    if (space == nullptr || rows == nullptr) {
-      return refused("the space or the place for the number of rows is NULL");
-    }
-    const std::size_t width = space->space.width();
-    const Array room(out, product(capacity, width));
-    if (const char* why = mistake({in}, {room, Array(rows, 1)})) {
-      return refused(why);
-    }
-    *rows = 0;
-    std::vector<std::uint8_t> found;
-    if (Status s = work(space->space, found); !s.ok()) {
-      return outcome(std::move(s));
-    }
-    return write_rows(width, found, out, capacity, rows);
-  });
-}
-
-// What is random besides.
+// On codes with random numbers.
 template <typename F>
 nst_status on_draws(const nst_space* space, const nst_draws* draws, std::uint64_t n,
                     std::initializer_list<const std::uint8_t*> in, std::uint8_t* out,
@@ -62,7 +18,7 @@ nst_status on_draws(const nst_space* space, const nst_draws* draws, std::uint64_
     return tell(error, NST_ERROR_ARGUMENT, 0, why);
   }
   const Array to(out, product(n, nst_space_width(space)));
-  return on_rows(space, n, in, to, error,
+  return on_rows(space, n, in, {to}, error,
                  [&](const Space& s) { return work(s, draws_of(*draws)); });
 }
 
@@ -116,12 +72,12 @@ nst_status nst_space_enumerate(const nst_space* space, uint64_t limit, uint8_t* 
 
 nst_status nst_space_valid(const nst_space* space, uint64_t n, const uint8_t* codes,
                            uint32_t threads, uint8_t* out, nst_error* error) noexcept {
-  return on_rows(space, n, {codes}, Array(out, n), error,
+  return on_rows(space, n, {codes}, {Array(out, n)}, error,
                  [&](const nst::Space& s) { return nst::valid_rows(s, n, codes, out, threads); });
 }
 
 nst_status nst_space_check(const nst_space* space, const uint8_t* code, nst_error* error) noexcept {
-  return on_rows(space, 1, {code}, Array(code, 0), error,
+  return on_rows(space, 1, {code}, {}, error,
                  [&](const nst::Space& s) { return nst::check(s, code); });
 }
 
@@ -134,21 +90,21 @@ nst_status nst_space_keys(const nst_space* space, const char* convention, uint64
                             "the convention is none of genotype, pruned, graph, function, string "
                             "and string_skip");
   }
-  return on_rows(space, n, {codes}, Array(out, product(n, 2)), error,
+  return on_rows(space, n, {codes}, {Array(out, product(n, 2))}, error,
                  [&](const nst::Space& s) { return nst::keys(s, rule, n, codes, out, threads); });
 }
 
 nst_status nst_space_one_hot(const nst_space* space, uint64_t n, const uint8_t* codes,
                              uint32_t threads, float* out, nst_error* error) noexcept {
   const Array to(out, product(n, nst_space_one_hot_width(space)));
-  return on_rows(space, n, {codes}, to, error,
+  return on_rows(space, n, {codes}, {to}, error,
                  [&](const nst::Space& s) { return nst::one_hot(s, n, codes, out, threads); });
 }
 
 nst_status nst_space_categorical(const nst_space* space, uint64_t n, const uint8_t* codes,
                                  uint32_t threads, int16_t* out, nst_error* error) noexcept {
   const Array to(out, product(n, nst_space_width(space)));
-  return on_rows(space, n, {codes}, to, error,
+  return on_rows(space, n, {codes}, {to}, error,
                  [&](const nst::Space& s) { return nst::categorical(s, n, codes, out, threads); });
 }
 
