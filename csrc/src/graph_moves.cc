@@ -7,21 +7,13 @@
 #include <vector>
 
 #include "graph_blocks.hpp"
+#include "network.hpp"
 #include "unit_moves.hpp"
 
 namespace nasturtium {
 namespace {
 
 constexpr int kWalkTries = 20;
-
-struct Link {
-  std::uint16_t from, to;
-  std::uint64_t label;
-
-  bool operator<(const Link& other) const {
-    return from != other.from ? from < other.from : to < other.to;
-  }
-};
 
 // A number below the sum of weights picks one of them; those of 0 are never picked.
 std::size_t pick_weighted(RowRandom& random, const double* weights, std::size_t count) {
@@ -42,41 +34,19 @@ std::size_t pick_weighted(RowRandom& random, const double* weights, std::size_t 
 }
 
 // A network under the edits of one row.
-class Network {
+class NetworkEditor : public Network {
  public:
-  explicit Network(const MoveOptions& options) : options_(options), units_(options.units) {}
+  explicit NetworkEditor(const MoveOptions& options) : options_(options), units_(options.units) {}
 
   // Why the graph is no network to edit, or null.
-  const char* take(const EdgeList& graph) {
-    constexpr const char* kNone =
-        "no network: edges go to later vertices, and every vertex lies on a path from the first to "
-        "the last";
-    labels_ = graph.labels;
-    links_.clear();
-    for (std::size_t e = 0; e < graph.edges(); ++e) {
-      if (graph.from[e] >= graph.to[e]) {
-        return kNone;
-      }
-      links_.push_back(
-          {graph.from[e], graph.to[e], graph.edge_labels.empty() ? 0 : graph.edge_labels[e]});
-    }
-    count_degrees();
-    if (graph.n < 2 || !on_paths()) {
-      return kNone;
+  const char* open(const EdgeList& graph) {
+    if (!take(graph)) {
+      return "no network: edges go to later vertices, and every vertex lies on a path from the "
+             "first to the last";
     }
     const bool sized = std::all_of(labels_.begin() + 1, labels_.end() - 1,
                                    [this](std::uint64_t label) { return units_.fits(label); });
     return sized ? nullptr : "units stand where the operation has some, and only there";
-  }
-
-  void give(EdgeList& out) const {
-    out.clear(labels_.size());
-    out.labels = labels_;
-    for (const Link& link : links_) {
-      out.from.push_back(link.from);
-      out.to.push_back(link.to);
-      out.edge_labels.push_back(link.label);
-    }
   }
 
   // One edit; false where no verb has a place.
@@ -96,41 +66,6 @@ class Network {
   }
 
  private:
-  std::size_t size() const { return labels_.size(); }
-  std::size_t output() const { return labels_.size() - 1; }
-
-  void count_degrees() {
-    in_.assign(size(), 0);
-    out_.assign(size(), 0);
-    for (const Link& link : links_) {
-      ++out_[link.from];
-      ++in_[link.to];
-    }
-  }
-
-  // As edges go to later vertices: where each has one that enters and one that leaves it.
-  bool on_paths() const {
-    for (std::size_t v = 0; v < size(); ++v) {
-      if ((v > 0 && in_[v] == 0) || (v < output() && out_[v] == 0)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  // The first link from v, in their order.
-  std::size_t first_link(std::size_t v) const {
-    const auto at = std::lower_bound(links_.begin(), links_.end(), v,
-                                     [](const Link& link, std::size_t w) { return link.from < w; });
-    return static_cast<std::size_t>(at - links_.begin());
-  }
-
-  bool linked(std::size_t from, std::size_t to) const {
-    return std::binary_search(
-        links_.begin(), links_.end(),
-        Link{static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to), 0});
-  }
-
   bool room(std::size_t vertices, std::size_t edges) const {
     return size() + vertices <= options_.most_vertices &&
            links_.size() + edges <= options_.most_edges;
@@ -138,24 +73,6 @@ class Network {
 
   std::uint32_t below(RowRandom& random, std::size_t count) const {
     return random.below(static_cast<std::uint32_t>(count));
-  }
-
-  // Makes place for `count` vertices before v.
-  void shift(std::size_t v, std::size_t count) {
-    labels_.insert(labels_.begin() + static_cast<std::ptrdiff_t>(v), count, 0);
-    for (Link& link : links_) {
-      link.from = static_cast<std::uint16_t>(link.from + (link.from >= v ? count : 0));
-      link.to = static_cast<std::uint16_t>(link.to + (link.to >= v ? count : 0));
-    }
-  }
-
-  void link(std::size_t from, std::size_t to, std::uint64_t label) {
-    links_.push_back({static_cast<std::uint16_t>(from), static_cast<std::uint16_t>(to), label});
-  }
-
-  void settle() {
-    std::sort(links_.begin(), links_.end());
-    count_degrees();
   }
 
   bool apply(Verb verb, RowRandom& random) {
@@ -204,19 +121,6 @@ class Network {
     labels_[v] = units_.labeled(
         label, units_.has(before) ? UnitMoves::units(before) : units_.mean(labels_around(v)));
     return true;
-  }
-
-  // What feeds v, and what it feeds.
-  std::vector<std::uint64_t> labels_around(std::size_t v) const {
-    std::vector<std::uint64_t> around;
-    for (const Link& link : links_) {
-      if (link.to == v && link.from > 0) {
-        around.push_back(labels_[link.from]);
-      } else if (link.from == v && link.to < output()) {
-        around.push_back(labels_[link.to]);
-      }
-    }
-    return around;
   }
 
   bool insert(RowRandom& random) {
@@ -284,12 +188,7 @@ class Network {
     const std::size_t v = places_[below(random, places_.size())];
     bridges(v, added);
     links_.insert(links_.end(), added.begin(), added.end());
-    std::erase_if(links_, [v](const Link& link) { return link.from == v || link.to == v; });
-    labels_.erase(labels_.begin() + static_cast<std::ptrdiff_t>(v));
-    for (Link& link : links_) {
-      link.from = static_cast<std::uint16_t>(link.from - (link.from > v));
-      link.to = static_cast<std::uint16_t>(link.to - (link.to > v));
-    }
+    erase(v);
     settle();
     return true;
   }
@@ -387,9 +286,7 @@ class Network {
 
   const MoveOptions& options_;
   UnitMoves units_;
-  std::vector<std::uint64_t> labels_;
-  std::vector<Link> links_;
-  std::vector<std::size_t> in_, out_, places_, walk_;
+  std::vector<std::size_t> places_, walk_;
   std::vector<std::pair<std::size_t, std::size_t>> pairs_;
 };
 
@@ -438,8 +335,8 @@ Status mutate_graphs(const GraphBatch& batch, const MoveOptions& options, const 
     return s;
   }
   const auto work = [&](std::uint64_t row, const EdgeList& graph, EdgeList& made) {
-    Network network(options);
-    if (const char* why = network.take(graph)) {
+    NetworkEditor network(options);
+    if (const char* why = network.open(graph)) {
       return Status::fail(Code::row, row, why);
     }
     RowRandom random(draws.key, draws.start + row, Purpose::mutate);
