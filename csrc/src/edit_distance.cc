@@ -9,59 +9,21 @@
 #include <vector>
 
 #include "assignment.hpp"
+#include "edit_pair.hpp"
 #include "nasturtium/parallel.hpp"
 
 namespace nasturtium {
 namespace {
 
 constexpr std::uint64_t kPairGrain = 4;
-constexpr std::size_t kNone = ~std::size_t{0};
-
-// An adjacency matrix with small numbers for the edges' labels; 0: no edge.
-struct Matrix {
-  std::size_t n = 0;
-  std::vector<std::uint64_t> labels;
-  std::vector<std::uint32_t> edges;
-
-  std::uint32_t at(std::size_t v, std::size_t w) const { return edges[v * n + w]; }
-};
-
-// Labels of both graphs by number, so that equal ones have one number from 1 on.
-void fill_matrix(const EdgeList& graph, const std::vector<std::uint64_t>& known, Matrix& out) {
-  out.n = graph.n;
-  out.labels = graph.labels;
-  out.edges.assign(graph.n * graph.n, 0);
-  for (std::size_t e = 0; e < graph.edges(); ++e) {
-    const std::uint64_t label = graph.edge_labels.empty() ? 0 : graph.edge_labels[e];
-    const auto at = std::lower_bound(known.begin(), known.end(), label);
-    out.edges[graph.from[e] * graph.n + graph.to[e]] =
-        static_cast<std::uint32_t>(at - known.begin()) + 1;
-  }
-}
-
-std::vector<std::uint64_t> known_labels(const EdgeList& a, const EdgeList& b) {
-  std::vector<std::uint64_t> known{0};
-  known.insert(known.end(), a.edge_labels.begin(), a.edge_labels.end());
-  known.insert(known.end(), b.edge_labels.begin(), b.edge_labels.end());
-  std::sort(known.begin(), known.end());
-  known.erase(std::unique(known.begin(), known.end()), known.end());
-  return known;
-}
 
 class Editor {
  public:
-  explicit Editor(const EditOptions& options) : options_(options), costs_(options.costs) {
-    // An edge's other label can be had by deleting and inserting it; a vertex's cannot, as its
-    // edges would go too.
-    costs_.edge_label = std::min(costs_.edge_label, 2 * costs_.edge);
-  }
+  explicit Editor(const EditOptions& options) : options_(options), pair_(options.costs) {}
 
   void take(const EdgeList& a, const EdgeList& b) {
-    const std::vector<std::uint64_t> known = known_labels(a, b);
-    // The smaller graph's vertices are assigned: costs are the same in both directions.
-    fill_matrix(a.n <= b.n ? a : b, known, first_);
-    fill_matrix(a.n <= b.n ? b : a, known, second_);
-    image_.assign(first_.n, kNone);
+    pair_.take(a, b);
+    image_.assign(first_.n, kNowhere);
     placed_.assign(first_.n, 0);
     taken_.assign(second_.n, 0);
     order_.resize(first_.n);
@@ -92,32 +54,10 @@ class Editor {
   }
 
  private:
-  double edge_cost(std::uint32_t a, std::uint32_t b) const {
-    return a == b ? 0 : a == 0 || b == 0 ? costs_.edge : costs_.edge_label;
-  }
-
-  double vertex_cost(std::size_t v, std::size_t w) const {
-    return first_.labels[v] == second_.labels[w] ? 0 : costs_.vertex_label;
-  }
-
-  // What the labels of two lists of edges must cost; sorted.
-  double list_cost(const std::vector<std::uint32_t>& a, const std::vector<std::uint32_t>& b) const {
-    std::size_t common = 0;
-    for (std::size_t i = 0, j = 0; i < a.size() && j < b.size();) {
-      if (a[i] == b[j]) {
-        ++common, ++i, ++j;
-      } else {
-        ++(a[i] < b[j] ? i : j);
-      }
-    }
-    const std::size_t least = std::min(a.size(), b.size()), most = std::max(a.size(), b.size());
-    return static_cast<double>(least - common) * costs_.edge_label +
-           static_cast<double>(most - least) * costs_.edge;
-  }
-
   // The labels of each free vertex's edges to free ones: out, then in.
   using Lists = std::vector<std::vector<std::uint32_t>>;
-  static void free_lists(const Matrix& m, const std::vector<std::uint8_t>& gone, Lists& lists) {
+  static void free_lists(const LabeledMatrix& m, const std::vector<std::uint8_t>& gone,
+                         Lists& lists) {
     lists.resize(std::max(lists.size(), 2 * m.n));
     for (std::size_t v = 0; v < m.n; ++v) {
       for (std::size_t side = 0; side < 2 && !gone[v]; ++side) {
@@ -135,7 +75,8 @@ class Editor {
   }
 
   double half_edges(const Lists& lists, std::size_t v) const {
-    return 0.5 * costs_.edge * static_cast<double>(lists[2 * v].size() + lists[2 * v + 1].size());
+    return 0.5 * pair_.costs().edge *
+           static_cast<double>(lists[2 * v].size() + lists[2 * v + 1].size());
   }
 
   // Edges between v of `first_` and placed vertices, against those between w and their images.
@@ -144,9 +85,9 @@ class Editor {
     for (std::size_t x = 0; x < first_.n; ++x) {
       if (placed_[x]) {
         const std::size_t y = image_[x];
-        const bool there = y != kNone && w != kNone;
-        sum += edge_cost(first_.at(v, x), there ? second_.at(w, y) : 0);
-        sum += edge_cost(first_.at(x, v), there ? second_.at(y, w) : 0);
+        const bool there = y != kNowhere && w != kNowhere;
+        sum += pair_.edge_cost(first_.at(v, x), there ? second_.at(w, y) : 0);
+        sum += pair_.edge_cost(first_.at(x, v), there ? second_.at(y, w) : 0);
       }
     }
     return sum;
@@ -157,47 +98,40 @@ class Editor {
     double sum = 0;
     for (std::size_t y = 0; y < second_.n; ++y) {
       if (taken_[y]) {
-        sum += edge_cost(0, second_.at(w, y)) + edge_cost(0, second_.at(y, w));
+        sum += pair_.edge_cost(0, second_.at(w, y)) + pair_.edge_cost(0, second_.at(y, w));
       }
     }
     return sum;
   }
 
-  // Placing v at w, or nowhere (kNone).
+  // Placing v at w, or nowhere (kNowhere).
   double step_cost(std::size_t v, std::size_t w) const {
-    const bool there = w != kNone;
-    return (there ? vertex_cost(v, w) : costs_.vertex) + decided(v, w) +
-           edge_cost(first_.at(v, v), there ? second_.at(w, w) : 0);
-  }
-
-  // The cost of the edits that the image of all vertices stands for.
-  double whole_cost(const std::vector<std::size_t>& image) const {
-    double sum = 0;
-    std::vector<std::size_t> origin(second_.n, kNone);
-    for (std::size_t v = 0; v < first_.n; ++v) {
-      if (image[v] == kNone) {
-        sum += costs_.vertex;
-      } else {
-        origin[image[v]] = v;
-        sum += vertex_cost(v, image[v]);
-      }
-      for (std::size_t w = 0; w < first_.n; ++w) {
-        const bool there = image[v] != kNone && image[w] != kNone;
-        sum += edge_cost(first_.at(v, w), there ? second_.at(image[v], image[w]) : 0);
-      }
-    }
-    for (std::size_t v = 0; v < second_.n; ++v) {
-      sum += origin[v] == kNone ? costs_.vertex : 0;
-      for (std::size_t w = 0; w < second_.n; ++w) {
-        sum += origin[v] == kNone || origin[w] == kNone ? edge_cost(0, second_.at(v, w)) : 0;
-      }
-    }
-    return sum;
+    const bool there = w != kNowhere;
+    return (there ? pair_.vertex_cost(v, w) : pair_.costs().vertex) + decided(v, w) +
+           pair_.edge_cost(first_.at(v, v), there ? second_.at(w, w) : 0);
   }
 
   // At least what completing the current placement costs, beside what it has cost; tries the
   // assignment as a whole.
   double bound() {
+    double sum = cost_of_none();
+    // With all vertices deleted and inserted as the base, an assignment can only save. There are
+    // never fewer columns than rows.
+    fill_savings();
+    assignment_.solve(rows_.size(), columns_.size(), savings_.data());
+    guess_ = image_;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      const std::size_t j = assignment_.column(i);
+      const double saving = savings_[i * columns_.size() + j];
+      sum += saving;
+      guess_[rows_[i]] = saving < 0 ? columns_[j] : kNowhere;
+    }
+    best_ = std::min(best_, pair_.whole_cost(guess_));
+    return sum;
+  }
+
+  // What deleting and inserting all free vertices costs at least, in sum and each.
+  double cost_of_none() {
     free_lists(first_, placed_, first_lists_);
     free_lists(second_, taken_, second_lists_);
     rows_.clear();
@@ -207,7 +141,7 @@ class Editor {
     for (std::size_t v = 0; v < first_.n; ++v) {
       if (!placed_[v]) {
         rows_.push_back(v);
-        deleting_[v] = costs_.vertex + decided(v, kNone) + half_edges(first_lists_, v);
+        deleting_[v] = pair_.costs().vertex + decided(v, kNowhere) + half_edges(first_lists_, v);
         sum += deleting_[v];
       }
     }
@@ -215,33 +149,25 @@ class Editor {
     for (std::size_t w = 0; w < second_.n; ++w) {
       if (!taken_[w]) {
         columns_.push_back(w);
-        inserting_[w] = costs_.vertex + inserted(w) + half_edges(second_lists_, w);
+        inserting_[w] = pair_.costs().vertex + inserted(w) + half_edges(second_lists_, w);
         sum += inserting_[w];
       }
     }
-    // With all vertices deleted and inserted as the base, an assignment can only save. There are
-    // never fewer columns than rows.
-    const std::size_t wide = columns_.size();
-    savings_.assign(rows_.size() * wide, 0);
+    return sum;
+  }
+
+  // What assigning each free vertex to each other one saves at most, 0 or less.
+  void fill_savings() {
+    savings_.assign(rows_.size() * columns_.size(), 0);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       for (std::size_t j = 0; j < columns_.size(); ++j) {
         const std::size_t v = rows_[i], w = columns_[j];
-        const double cost = vertex_cost(v, w) + decided(v, w) +
-                            0.5 * (list_cost(first_lists_[2 * v], second_lists_[2 * w]) +
-                                   list_cost(first_lists_[2 * v + 1], second_lists_[2 * w + 1]));
-        savings_[i * wide + j] = std::min(0.0, cost - deleting_[v] - inserting_[w]);
+        const double out = pair_.list_cost(first_lists_[2 * v], second_lists_[2 * w]);
+        const double in = pair_.list_cost(first_lists_[2 * v + 1], second_lists_[2 * w + 1]);
+        const double cost = pair_.vertex_cost(v, w) + decided(v, w) + 0.5 * (out + in);
+        savings_[i * columns_.size() + j] = std::min(0.0, cost - deleting_[v] - inserting_[w]);
       }
     }
-    assignment_.solve(rows_.size(), wide, savings_.data());
-    guess_ = image_;
-    for (std::size_t i = 0; i < rows_.size(); ++i) {
-      const std::size_t j = assignment_.column(i);
-      const double saving = savings_[i * wide + j];
-      sum += saving;
-      guess_[rows_[i]] = saving < 0 ? columns_[j] : kNone;
-    }
-    best_ = std::min(best_, whole_cost(guess_));
-    return sum;
   }
 
   struct Child {
@@ -257,8 +183,8 @@ class Editor {
     const std::size_t v = order_[depth];
     std::vector<Child> children;
     for (std::size_t i = 0; i <= second_.n; ++i) {
-      const std::size_t w = i < second_.n ? i : kNone;
-      if (w != kNone && taken_[w]) {
+      const std::size_t w = i < second_.n ? i : kNowhere;
+      if (w != kNowhere && taken_[w]) {
         continue;
       }
       if (++visited_ > options_.budget) {
@@ -290,15 +216,15 @@ class Editor {
 
   void place(std::size_t v, std::size_t w, bool there) {
     placed_[v] = there;
-    image_[v] = there ? w : kNone;
-    if (w != kNone) {
+    image_[v] = there ? w : kNowhere;
+    if (w != kNowhere) {
       taken_[w] = there;
     }
   }
 
   const EditOptions& options_;
-  EditCosts costs_;
-  Matrix first_, second_;
+  EditPair pair_;
+  const LabeledMatrix &first_ = pair_.first(), &second_ = pair_.second();
   std::vector<std::size_t> order_, image_, guess_, rows_, columns_;
   std::vector<std::uint8_t> placed_, taken_;
   std::vector<double> deleting_, inserting_, savings_;
