@@ -4,6 +4,7 @@
 #include <cstring>
 #include <functional>
 
+#include "fill_code.hpp"
 #include "nasturtium/parallel.hpp"
 
 namespace nasturtium {
@@ -100,14 +101,6 @@ void sample_plain(const MovePlan& plan, const Draws& draws, std::uint64_t begin,
   }
 }
 
-void draw(const MovePlan& plan, RowRandom& random, std::uint8_t* code, std::uint8_t* active) {
-  for (std::size_t i = 0; i < plan.width; ++i) {
-    const bool on = !plan.space.is_guarded[i] || holds(plan.space.decisions[i].when, code, active);
-    active[i] = on;
-    code[i] = on ? static_cast<std::uint8_t>(random.below(plan.space.counts[i])) : std::uint8_t{0};
-  }
-}
-
 // Recomputes the activity after position `from` changed: what becomes active is given by `fresh`,
 // what becomes inactive holds 0.
 template <typename Fresh>
@@ -148,9 +141,8 @@ void change_one(const MovePlan& plan, RowRandom& random, std::uint32_t movable, 
     code[at] = static_cast<std::uint8_t>(other + (other >= code[at]));
   }
   if (plan.space.is_parent[at]) {
-    settle(plan.space, at, code, active, [&](std::size_t i) {
-      return static_cast<std::uint8_t>(random.below(plan.space.counts[i]));
-    });
+    settle(plan.space, at, code, active,
+           [&](std::size_t i) { return draw_option(plan.space, i, random); });
   }
 }
 
@@ -240,20 +232,13 @@ Status crossover_row(const MovePlan& plan, RowRandom random, std::uint64_t row,
   scratch.found.resize(plan.width);
   std::uint8_t* active = scratch.found.data();
   for (int tries = 0; tries < kCrossoverTries; ++tries) {
-    for (std::size_t i = 0; i < plan.width; ++i) {
-      active[i] = !space.is_guarded[i] || holds(space.decisions[i].when, out, active);
-      out[i] = 0;
-      if (!active[i]) {
-        continue;
+    fill_code(space, out, active, [&](std::size_t i) {
+      if (!active_a[i] && !active_b[i]) {
+        return draw_option(space, i, random);
       }
-      if (active_a[i] && active_b[i]) {
-        out[i] = random.below(2) ? b[i] : a[i];
-      } else if (active_a[i] || active_b[i]) {
-        out[i] = active_a[i] ? a[i] : b[i];
-      } else {
-        out[i] = static_cast<std::uint8_t>(random.below(plan.space.counts[i]));
-      }
-    }
+      const bool from_a = active_a[i] && (!active_b[i] || random.below(2) == 0);
+      return from_a ? a[i] : b[i];
+    });
     if (satisfies(space, out, active)) {
       return {};
     }
@@ -282,7 +267,8 @@ Status sample(const Space& space, const Draws& draws, std::uint64_t n, std::uint
           return Status::fail(Code::exhausted, row,
                               "10,000 draws in a row break the constraints: they leave too little");
         }
-        draw(plan, random, code, active.data());
+        fill_code(space, code, active.data(),
+                  [&](std::size_t i) { return draw_option(space, i, random); });
       } while (!satisfies(space, code, active.data()));
     }
     return Status{};

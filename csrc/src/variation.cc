@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "fill_code.hpp"
 #include "nasturtium/parallel.hpp"
 #include "nasturtium/rng.hpp"
 
@@ -15,19 +16,6 @@ constexpr std::uint32_t kAlone = 0xFFFFFFFFu;
 
 // Uniform in [0, 1), in steps of 2^-53.
 double unit_draw(RowRandom& random) { return static_cast<double>(random.word() >> 11) * 0x1p-53; }
-
-// Fills `out` decision by decision, in their order, with value(i) where the decision is active.
-template <typename F>
-void fill_code(const Space& space, std::uint8_t* out, std::uint8_t* active, F value) {
-  for (std::size_t i = 0; i < space.width(); ++i) {
-    active[i] = !space.is_guarded[i] || holds(space.decisions[i].when, out, active);
-    out[i] = active[i] ? value(i) : std::uint8_t{0};
-  }
-}
-
-std::uint8_t drawn(const Space& space, std::size_t i, RowRandom& random) {
-  return static_cast<std::uint8_t>(random.below(space.counts[i]));
-}
 
 // A parent, or what a decision is to be taken from.
 struct Parent {
@@ -166,7 +154,7 @@ Status mutate_at_rate(const Space& space, const Draws& draws, std::uint64_t n,
       for (int tries = 0; !valid && tries < kVaryTries; ++tries) {
         fill_code(space, child, active.data(), [&](std::size_t i) {
           if (!parent.active[i]) {
-            return drawn(space, i, random);
+            return draw_option(space, i, random);
           }
           const std::uint8_t old = parent.code[i];
           if (space.counts[i] < 2 || unit_draw(random) >= rate) {
@@ -230,7 +218,7 @@ Status crossover_by(const Space& space, const CrossoverRule& rule, const Draws& 
               return x.parent->code[x.at];
             }
           }
-          return drawn(space, i, random);
+          return draw_option(space, i, random);
         });
         valid = satisfies(space, out + at, active.data());
       }
