@@ -93,4 +93,10 @@ inline std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) {
   return (n + step - 1) / step * step;
 }
 
+// Pixels are multiples of eight floats. Where sixteen lanes do not divide them, kernels of sixteen
+// leave the work to those of eight: a second width of their own would double their compile time.
+inline bool fills_vectors(std::ptrdiff_t channels) {
+  return kLanes <= 8 || round_up(channels, 8) % kLanes == 0;
+}
+
 }  // namespace

@@ -8,6 +8,8 @@ namespace {
 
 using Index = std::ptrdiff_t;
 
+constexpr Index kMostUnits = 32;  // of work, each with sums of its own
+
 inline float* allocate(Index count) {
   return static_cast<float*>(std::calloc(static_cast<std::size_t>(count), sizeof(float)));
 }

@@ -6,31 +6,35 @@
 #include "cell/backward.hpp"
 #include "cell/forward.hpp"
 
-namespace {
-
-constexpr int kFewer = kLanes < 8 ? kLanes : 8;
-
-// Channels are a multiple of eight: of sixteen lanes only where those divide them.
-inline bool fills(const CellShape& s) { return s.channels % kLanes == 0; }
-
-}  // namespace
+#ifdef __AVX512F__
+namespace nasturtium::kernels::v3 {
+extern const CellTable searched_cell;
+}
+#endif
 
 namespace nasturtium::kernels::NASTURTIUM_ISA {
 
 static bool forward(const CellShape& s, const float* x, const float* alpha,
                     const float* const* weights, float* out, const CellKept& kept, float* mean,
                     float* variance, int threads) {
-  const auto run = fills(s) ? cell_forward<kLanes> : cell_forward<kFewer>;
-  return run(s, x, alpha, weights, out, kept, mean, variance, threads);
+#ifdef __AVX512F__
+  if (!fills_vectors(s.channels))
+    return v3::searched_cell.forward(s, x, alpha, weights, out, kept, mean, variance, threads);
+#endif
+  return cell_forward<kLanes>(s, x, alpha, weights, out, kept, mean, variance, threads);
 }
 
 static bool backward(const CellShape& s, const float* grad, const float* x, const float* alpha,
                      const float* const* weights, const CellKept& kept, const float* mean,
                      const float* variance, float* grad_x, float* grad_alpha,
                      float* const* grad_weights, int threads) {
-  const auto run = fills(s) ? cell_backward<kLanes> : cell_backward<kFewer>;
-  return run(s, grad, x, alpha, weights, kept, mean, variance, grad_x, grad_alpha, grad_weights,
-             threads);
+#ifdef __AVX512F__
+  if (!fills_vectors(s.channels))
+    return v3::searched_cell.backward(s, grad, x, alpha, weights, kept, mean, variance, grad_x,
+                                      grad_alpha, grad_weights, threads);
+#endif
+  return cell_backward<kLanes>(s, grad, x, alpha, weights, kept, mean, variance, grad_x, grad_alpha,
+                               grad_weights, threads);
 }
 
 extern const CellTable searched_cell;

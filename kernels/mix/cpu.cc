@@ -14,8 +14,6 @@ namespace {
 
 using namespace nasturtium::kernels;
 
-constexpr Index kMostUnits = 32;
-
 // Pixels of a block: the fewest whose channels fill whole vectors.
 inline Index block_pixels(Index channels) {
   Index a = channels, b = kLanes;

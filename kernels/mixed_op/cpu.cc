@@ -7,32 +7,33 @@
 
 #include "mixed_op/backward.hpp"
 
-namespace {
-
-constexpr int kMostLanes = kLanes, kFewLanes = kLanes < 8 ? kLanes : 8;
-
-// Pixels are multiples of eight floats: of sixteen lanes only where those divide them.
-inline bool full_width(const MixedShape& s) {
-  return kMostLanes <= 8 || round_up(packed(s).channels, 8) % kMostLanes == 0;
+#ifdef __AVX512F__
+namespace nasturtium::kernels::v3 {
+extern const MixedTable mixed_op;
 }
-
-}  // namespace
+#endif
 
 namespace nasturtium::kernels::NASTURTIUM_ISA {
 
 static bool forward(const MixedEdge* edges, int count, float* out, int threads) {
-  const auto run =
-      full_width(edges[0].shape) ? mixed_forward<kMostLanes> : mixed_forward<kFewLanes>;
-  return run(edges, count, out, threads);
+#ifdef __AVX512F__
+  if (!fills_vectors(packed(edges[0].shape).channels))
+    return v3::mixed_op.forward(edges, count, out, threads);
+#endif
+  return mixed_forward<kLanes>(edges, count, out, threads);
 }
 
 static bool backward(const MixedShape& s, const float* grad, const float* x, const float* alpha,
                      const float* const* weights, const float* kept, const float* mean,
                      const float* variance, float* grad_x, float* grad_alpha,
                      float* const* grad_weights, int threads) {
-  const auto run = full_width(s) ? mixed_backward<kMostLanes> : mixed_backward<kFewLanes>;
-  return run(s, grad, x, alpha, weights, kept, mean, variance, grad_x, grad_alpha, grad_weights,
-             threads);
+#ifdef __AVX512F__
+  if (!fills_vectors(packed(s).channels))
+    return v3::mixed_op.backward(s, grad, x, alpha, weights, kept, mean, variance, grad_x,
+                                 grad_alpha, grad_weights, threads);
+#endif
+  return mixed_backward<kLanes>(s, grad, x, alpha, weights, kept, mean, variance, grad_x,
+                                grad_alpha, grad_weights, threads);
 }
 
 extern const MixedTable mixed_op;

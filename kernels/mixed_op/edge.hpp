@@ -75,7 +75,7 @@ struct Plan {
 // Images are divided into units by the batch alone; a unit's sums are one share of a total.
 struct Units {
   Index run, count;
-  explicit Units(Index batch) : run((batch + 31) / 32), count(0) {
+  explicit Units(Index batch) : run((batch + kMostUnits - 1) / kMostUnits), count(0) {
     if (run < 1) run = 1;
     count = (batch + run - 1) / run;
   }

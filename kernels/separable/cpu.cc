@@ -12,8 +12,6 @@ namespace {
 
 using namespace nasturtium::kernels;
 
-constexpr Index kMostUnits = 32;
-
 struct Bank {
   const BankShape& s;
   Grid g;
@@ -213,28 +211,36 @@ bool bank_backward(const BankShape& s, const float* const* grads, const float* x
   return true;
 }
 
-inline bool whole_registers(const BankShape& s) {
-  return kLanes <= 8 || round_up(s.channels, 8) % kLanes == 0;
-}
-
 }  // namespace
 
-namespace nasturtium::kernels::NASTURTIUM_ISA {
+#ifdef __AVX512F__
+namespace nasturtium::kernels::v3 {
+extern const BankTable separable_bank;
+}
+#endif
 
-constexpr int kFew = kLanes < 8 ? kLanes : 8;
+namespace nasturtium::kernels::NASTURTIUM_ISA {
 
 static bool forward(const BankShape& s, const float* x, const float* scale, const float* shift,
                     const float* const* weights, float* const* outs, float* mean, float* variance,
                     int threads) {
-  const auto run = whole_registers(s) ? bank_forward<kLanes> : bank_forward<kFew>;
-  return run(s, x, scale, shift, weights, outs, mean, variance, threads);
+#ifdef __AVX512F__
+  if (!fills_vectors(s.channels))
+    return v3::separable_bank.forward(s, x, scale, shift, weights, outs, mean, variance, threads);
+#endif
+  return bank_forward<kLanes>(s, x, scale, shift, weights, outs, mean, variance, threads);
 }
 
 static bool backward(const BankShape& s, const float* const* grads, const float* x,
                      const float* scale, const float* shift, const float* const* weights,
                      float* grad_x, float* grad_affine, float* const* grad_weights, int threads) {
-  const auto run = whole_registers(s) ? bank_backward<kLanes> : bank_backward<kFew>;
-  return run(s, grads, x, scale, shift, weights, grad_x, grad_affine, grad_weights, threads);
+#ifdef __AVX512F__
+  if (!fills_vectors(s.channels))
+    return v3::separable_bank.backward(s, grads, x, scale, shift, weights, grad_x, grad_affine,
+                                       grad_weights, threads);
+#endif
+  return bank_backward<kLanes>(s, grads, x, scale, shift, weights, grad_x, grad_affine,
+                               grad_weights, threads);
 }
 
 extern const BankTable separable_bank;
