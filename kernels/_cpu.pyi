@@ -216,3 +216,31 @@ def parts_join(
     threads: int = 1,
     isa: str = "",
 ) -> None: ...
+def aggregate_forward(
+    weights: list[int],
+    alpha: int,
+    sum: int,
+    *,
+    rows: int,
+    height: int,
+    width: int,
+    kernels: list[tuple[int, int]],
+    dilations: list[int],
+    threads: int = 1,
+    isa: str = "",
+) -> None: ...
+def aggregate_backward(
+    grad: int,
+    weights: list[int],
+    alpha: int,
+    grad_weights: list[int],
+    grad_alpha: int,
+    *,
+    rows: int,
+    height: int,
+    width: int,
+    kernels: list[tuple[int, int]],
+    dilations: list[int],
+    threads: int = 1,
+    isa: str = "",
+) -> None: ...

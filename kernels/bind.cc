@@ -70,4 +70,5 @@ PYBIND11_MODULE(_cpu, module) {
              py::arg("channels_last") = false, py::arg("threads") = 1, py::arg("isa") = "");
   define_mixed(module);
   define_cell(module);
+  define_aggregated(module);
 }

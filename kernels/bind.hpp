@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "aggregated/cpu.hpp"
 #include "cell/cpu.hpp"
 #include "depthwise/cpu.hpp"
 #include "mix/cpu.hpp"
@@ -28,6 +29,7 @@ namespace nasturtium::kernels {
   extern const BankTable separable_bank;                 \
   extern const CellTable searched_cell;                  \
   extern const PartsTable channel_parts;                 \
+  extern const AggregateTable aggregated_kernel;         \
   }
 #ifdef NASTURTIUM_X86
 NASTURTIUM_TABLES(v2)
@@ -46,6 +48,7 @@ struct Isa {
   const BankTable* bank;
   const CellTable* cell;
   const PartsTable* parts;
+  const AggregateTable* aggregate;
 };
 
 // What this processor can run, the best last.
@@ -56,19 +59,19 @@ inline const std::vector<Isa>& available() {
     __builtin_cpu_init();
     list.push_back({"x86-64-v2", &v2::depthwise, &v2::depthwise_last, &v2::mixed_op,
                     &v2::normalize_and_mix, &v2::separable_bank, &v2::searched_cell,
-                    &v2::channel_parts});
+                    &v2::channel_parts, &v2::aggregated_kernel});
     if (__builtin_cpu_supports("x86-64-v3"))
       list.push_back({"x86-64-v3", &v3::depthwise, &v3::depthwise_last, &v3::mixed_op,
                       &v3::normalize_and_mix, &v3::separable_bank, &v3::searched_cell,
-                      &v3::channel_parts});
+                      &v3::channel_parts, &v3::aggregated_kernel});
     if (__builtin_cpu_supports("x86-64-v4"))
       list.push_back({"x86-64-v4", &v4::depthwise, &v4::depthwise_last, &v4::mixed_op,
                       &v4::normalize_and_mix, &v4::separable_bank, &v4::searched_cell,
-                      &v4::channel_parts});
+                      &v4::channel_parts, &v4::aggregated_kernel});
 #else
     list.push_back({"generic", &generic::depthwise, &generic::depthwise_last, &generic::mixed_op,
                     &generic::normalize_and_mix, &generic::separable_bank, &generic::searched_cell,
-                    &generic::channel_parts});
+                    &generic::channel_parts, &generic::aggregated_kernel});
 #endif
     return list;
   }();
@@ -96,8 +99,10 @@ std::vector<T*> pointers(const Addresses& addresses) {
   return found;
 }
 
-// The operators of mixed edges (bind_mixed.cc), and of whole cells (bind_cell.cc).
+// The operators of mixed edges (bind_mixed.cc), of whole cells (bind_cell.cc), and sums of kernels
+// (bind_aggregated.cc).
 void define_mixed(py::module_& module);
 void define_cell(py::module_& module);
+void define_aggregated(py::module_& module);
 
 }  // namespace nasturtium::kernels

@@ -16,7 +16,7 @@ install(TARGETS _core LIBRARY DESTINATION "${module_dir}")
 # one at run time. Contraction is allowed here: a fused multiply-add is what these loops are made of.
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 pybind11_add_module(_cpu MODULE NO_EXTRAS kernels/bind.cc kernels/bind_mixed.cc
-                    kernels/bind_cell.cc)
+                    kernels/bind_cell.cc kernels/bind_aggregated.cc)
 set_target_properties(_cpu PROPERTIES UNITY_BUILD ON)
 # A call of a kernel is long: what hands its arguments on needs few optimizations.
 target_compile_options(_cpu PRIVATE $<$<CONFIG:Release>:-O1>)

@@ -150,7 +150,7 @@ def _picked(torch: dict[str, Any]) -> dict[str, Any]:
         return {"operators": {}, "nvcc": None}
     dispatch: Any = importlib.import_module("nasturtium.kernels.dispatch")
     gpu: Any = importlib.import_module("nasturtium.kernels.gpu")
-    for module in ("depthwise", "mix", "separable", "mixed_op", "cell", "parts"):
+    for module in ("depthwise", "mix", "separable", "mixed_op", "cell", "parts", "aggregated"):
         importlib.import_module(f"nasturtium.kernels.{module}.ops")
     picked = {}
     for operator in dispatch.operators():

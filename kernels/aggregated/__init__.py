@@ -1,0 +1,1 @@
+"""Convolutions of several sizes and dilations, weighted and summed, as one convolution."""
