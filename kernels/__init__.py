@@ -7,6 +7,8 @@ edges into one node. Its parts are for any candidates:
 ``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
 and sums branches, normalized. ``searched_cell`` is a whole
 cell of NAS-Bench-201, ``split_channels`` and ``join_channels`` are what passes PC-DARTS's edge by.
+``path_select`` computes one or two sampled candidates of an edge and no others, and
+``aggregated_convolution`` several sizes and dilations in one convolution (DASH).
 ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
 DARTS, PC-DARTS and NAS-Bench-201 that are made of them. ``NASTURTIUM_KERNELS=reference`` switches
 every kernel off. Importing this package does not import torch: the names below do, on first use.
@@ -20,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from .dispatch import Choice, KernelFallback, available
 
 if TYPE_CHECKING:
+    from .aggregated.module import AggregatedConv
+    from .aggregated.ops import aggregated_convolution, aggregated_kernel
     from .cell.ops import searched_cell
     from .depthwise.module import DepthwiseConv2d, accelerate
     from .depthwise.ops import depthwise_conv2d
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from .mixed_op.module import MixedEdge
     from .mixed_op.ops import mixed_operation, node_sum
     from .parts.ops import join_channels, split_channels
+    from .paths.ops import path_select
     from .separable.ops import separable_bank
     from .statistics import Running
     from .supernets.darts import SearchNetwork
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from .supernets.nb201 import CellSearchNetwork
 
 __all__ = [
+    "AggregatedConv",
     "CellEdge",
     "CellSearchNetwork",
     "Choice",
@@ -44,18 +50,24 @@ __all__ = [
     "Running",
     "SearchNetwork",
     "accelerate",
+    "aggregated_convolution",
+    "aggregated_kernel",
     "available",
     "depthwise_conv2d",
     "join_channels",
     "mixed_operation",
     "node_sum",
     "normalize_and_mix",
+    "path_select",
     "searched_cell",
     "separable_bank",
     "split_channels",
 ]
 
 _HOME = {
+    "AggregatedConv": ".aggregated.module",
+    "aggregated_convolution": ".aggregated.ops",
+    "aggregated_kernel": ".aggregated.ops",
     "DepthwiseConv2d": ".depthwise.module",
     "accelerate": ".depthwise.module",
     "depthwise_conv2d": ".depthwise.ops",
@@ -70,6 +82,7 @@ _HOME = {
     "normalize_and_mix": ".mix.ops",
     "searched_cell": ".cell.ops",
     "join_channels": ".parts.ops",
+    "path_select": ".paths.ops",
     "separable_bank": ".separable.ops",
     "split_channels": ".parts.ops",
 }

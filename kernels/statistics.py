@@ -29,11 +29,11 @@ def running_of(norms: Sequence[nn.BatchNorm2d]) -> Running:
     return Running(means, variances)
 
 
-def count_batch(norms: Sequence[nn.BatchNorm2d]) -> None:
-    """Let normalizations that track it know of one more batch."""
-    for norm in norms:
+def count_batch(norms: Sequence[nn.BatchNorm2d], used: Tensor | None = None) -> None:
+    """Let normalizations know of one more batch: all, or those that ``used``, bool, names."""
+    for number, norm in enumerate(norms):
         assert norm.num_batches_tracked is not None
-        norm.num_batches_tracked.add_(1)
+        norm.num_batches_tracked.add_(1 if used is None else used[number])
 
 
 # Functions and not methods: a compiled caller may build the pair itself, and could not call those.

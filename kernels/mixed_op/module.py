@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..paths.ops import path_select, used
 from ..statistics import count_batch, running_of
 from .ops import node_sum
 from .reference import weights_of
@@ -62,7 +63,7 @@ class Zero(nn.Module):
 
 
 class MixedEdge(nn.Module):
-    """``sum over k of alpha[k] candidate[k](x)``: every candidate of an edge at once.
+    """``sum over k of alpha[k] candidate[k](x)``: every candidate of an edge at once, or a few.
 
     ``plain`` is the definition in modules that anybody can read; ``forward`` computes the same with
     the parameters and statistics of those modules, in one operator where a kernel runs.
@@ -131,25 +132,46 @@ class MixedEdge(nn.Module):
         first, second = _separable(channels, side, stride, 1), _separable(channels, side, 1, 1)
         return nn.Sequential(*first, self._norm(), *second, self._norm())
 
-    def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
-        """The sum over the candidates' own modules."""
+    def plain(self, x: Tensor, alpha: Tensor, index: Tensor | None = None) -> Tensor:
+        """The sum over the candidates' own modules, or over those that ``index`` names."""
+        branches = list(self.branches.values())
+        if index is not None:
+            branches = [branches[k] for k in index.tolist()]
         total: Tensor = sum(
-            weight * branch(x)
-            for weight, branch in zip(weights_of(alpha), self.branches.values(), strict=True)
+            weight * branch(x) for weight, branch in zip(weights_of(alpha), branches, strict=True)
         )
         return total
 
-    def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
-        """Mix the candidates of ``x`` by ``alpha``.
+    def forward(self, x: Tensor, alpha: Tensor, index: Tensor | None = None) -> Tensor:
+        """Mix the candidates of ``x`` by ``alpha``, all of them or those that ``index`` names.
 
         Args:
             x: ``[N, C, H, W]``.
-            alpha: ``[K]`` or, with a row for each image, ``[N, K]``.
+            alpha: ``[K]`` or, with a row for each image, ``[N, K]``; with an index P, not K.
+            index: int64 ``[P]``, one or two sampled paths: see ``path_select``.
 
         Returns:
             ``[N, C, ceil(H / stride), ceil(W / stride)]``.
         """
-        return mix_edges([self], [x], [alpha])
+        if index is None:
+            return mix_edges([self], [x], [alpha])
+        norms, tracked = self.norms(), self.track_running_stats
+        training = self.training or not tracked
+        out = path_select(
+            x,
+            index,
+            alpha,
+            list(self.branches.parameters()),
+            candidates=self.edge.candidates,
+            stride=self.edge.stride,
+            running=running_of(norms) if tracked else None,
+            training=training,
+            momentum=self.momentum,
+            epsilon=self.epsilon,
+        )
+        if training and tracked and norms:
+            count_batch(norms, used(self.edge, index))
+        return out
 
     def norms(self) -> list[nn.BatchNorm2d]:
         """All normalizations, in the order of the candidates."""

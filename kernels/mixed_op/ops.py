@@ -178,9 +178,10 @@ register_triton(NAME, f"{__package__}.gpu")
 register_cuda(NAME, f"{__package__}.gpu")
 
 
-def _unsupported(
+def unsupported(
     xs: Sequence[Tensor], others: Sequence[Tensor], edges: Sequence[Edge], training: bool
 ) -> str:
+    """Why no kernel can compute the sum of these edges; empty if one can."""
     x, edge = xs[0], edges[0]
     if any(t.dtype != x.dtype or t.device != x.device for t in (*xs, *others)):
         return "input, alpha and weights differ in dtype or device"
@@ -205,8 +206,8 @@ def explain(
     training: bool = True,
 ) -> Choice:
     """Which implementation ``mixed_operation`` takes for these arguments, and why."""
-    unsupported = _unsupported([x], [alpha, *weights], [as_edge(candidates, stride)], training)
-    return _choice(x.device.type, str(x.dtype), unsupported, alpha.dim() == 2)
+    reason = unsupported([x], [alpha, *weights], [as_edge(candidates, stride)], training)
+    return _choice(x.device.type, str(x.dtype), reason, alpha.dim() == 2)
 
 
 def _choice(device: str, dtype: str, unsupported: str, each: bool) -> Choice:
@@ -216,7 +217,8 @@ def _choice(device: str, dtype: str, unsupported: str, each: bool) -> Choice:
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _chosen(device: str, dtype: str, unsupported: str, each: bool) -> str:
+def chosen(device: str, dtype: str, unsupported: str, each: bool) -> str:
+    """Name of the implementation that runs; a fallback is told of once."""
     choice = _choice(device, dtype, unsupported, each)
     dispatch.warn_of_fallback(NAME, choice)
     return choice.name
@@ -324,9 +326,9 @@ def node_sum(
     edges = [as_edge(candidates, stride) for stride in strides]
     _check(xs, alphas, weights, edges, running, training)
     x, flat = xs[0], [w for own in weights for w in own]
-    unsupported = _unsupported(xs, [*alphas, *flat], edges, training)
+    reason = unsupported(xs, [*alphas, *flat], edges, training)
     each = any(alpha.dim() == 2 for alpha in alphas)
-    if _chosen(x.device.type, str(x.dtype), unsupported, each) == "reference":
+    if chosen(x.device.type, str(x.dtype), reason, each) == "reference":
         if not torch.compiler.is_compiling():
             dispatch.ran[NAME, "reference"] += 1
         return reference.node_sum(
@@ -361,19 +363,29 @@ def _check(
         raise ValueError("need an input, alphas, weights and a stride for each edge")
     sizes = set()
     for x, alpha, own, edge in zip(xs, alphas, weights, edges, strict=True):
-        if x.dim() != 4:
-            raise ValueError(f"need x [N, C, H, W], not {tuple(x.shape)}")
+        check_edge(x, own, edge)
         count = len(edge.candidates)
         if alpha.shape not in ((count,), (x.shape[0], count)):
             raise ValueError(
                 f"need {count} alphas, or as many for each image, not {tuple(alpha.shape)}"
             )
-        wanted = edge.shapes(x.shape[1])
-        if [tuple(w.shape) for w in own] != wanted:
-            raise ValueError(f"need weights {wanted}, not {[tuple(w.shape) for w in own]}")
         sizes.add((*x.shape[:2], *map(edge.output, x.shape[2:])))
     if len(sizes) > 1:
         raise ValueError(f"edges of one node have one output size, not {sorted(sizes)}")
+    check_statistics(running, edges, training)
+
+
+def check_edge(x: Tensor, weights: Sequence[Tensor], edge: Edge) -> None:
+    """Raise ``ValueError`` where x is no image or the weights are not those of the edge."""
+    if x.dim() != 4:
+        raise ValueError(f"need x [N, C, H, W], not {tuple(x.shape)}")
+    wanted = edge.shapes(x.shape[1])
+    if [tuple(w.shape) for w in weights] != wanted:
+        raise ValueError(f"need weights {wanted}, not {[tuple(w.shape) for w in weights]}")
+
+
+def check_statistics(running: Running | None, edges: Sequence[Edge], training: bool) -> None:
+    """Raise ``ValueError`` where running statistics are missing, or those of other edges."""
     norms = sum(edge.norms for edge in edges)
     if running is not None and not len(running.means) == len(running.variances) == norms:
         raise ValueError(f"need {norms} running means and variances")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -66,41 +67,54 @@ class SearchCell(nn.Module):
             for source, _ in edges_of(STEPS)
         )
 
-    def run(
-        self, a: Tensor, b: Tensor, alpha: Tensor, join: Join, beta: Tensor | None = None
-    ) -> Tensor:
-        """Both inputs to ``[N, 4 C, H, W]``; alpha ``[14, K]``, and beta ``[14]`` of edges."""
+    def run(self, a: Tensor, b: Tensor, mixture: Mixture, join: Join) -> Tensor:
+        """Both inputs to ``[N, 4 C, H, W]``, mixed by the weights of all 14 edges."""
         values = [self.first(a), self.second(b)]
         for node in range(STEPS):
             entering = [i for i, (_, target) in enumerate(edges_of(STEPS)) if target == node]
             edges: list[PartialEdge] = [self.edges[i] for i in entering]  # type: ignore[misc]
-            values.append(
-                join(edges, values, alpha[entering], None if beta is None else beta[entering])
-            )
+            values.append(join(edges, values, mixture.rows(entering)))
         return torch.cat(values[2:], 1)
 
 
-# How a network sums the edges of a node: from the edges, their sources, alpha and beta.
-Join = Callable[[Sequence[PartialEdge], Sequence[Tensor], Tensor, Tensor | None], Tensor]
+class Mixture(NamedTuple):
+    """What weighs edges, each with a row for every edge.
+
+    Attributes:
+        alpha: of the candidates, ``[..., K]``, or of sampled paths, ``[..., P]``.
+        beta: of whole edges, ``[...]``.
+        paths: int64 ``[..., P]``, the sampled ones.
+    """
+
+    alpha: Tensor
+    beta: Tensor | None
+    paths: Tensor | None
+
+    def rows(self, at: int | list[int]) -> Mixture:
+        """The same of some edges, or of the cells of one kind."""
+        return Mixture(*(None if t is None else t[at] for t in self))  # type: ignore[arg-type]
 
 
-def _one_by_one(mix: Callable[[PartialEdge, Tensor, Tensor], Tensor]) -> Join:
-    def join(
-        edges: Sequence[PartialEdge], xs: Sequence[Tensor], alpha: Tensor, beta: Tensor | None
-    ) -> Tensor:
-        terms = [mix(edge, x, own) for edge, x, own in zip(edges, xs, alpha, strict=True)]
-        if beta is not None:  # what passes by is weighed as well
-            terms = [weight * term for weight, term in zip(beta, terms, strict=True)]
+# How a network sums the edges of a node, from the edges and their sources.
+Join = Callable[[Sequence[PartialEdge], Sequence[Tensor], Mixture], Tensor]
+Mix = Callable[[PartialEdge, Tensor, Tensor, Tensor | None], Tensor]
+
+
+def _one_by_one(mix: Mix) -> Join:
+    def join(edges: Sequence[PartialEdge], xs: Sequence[Tensor], mixture: Mixture) -> Tensor:
+        index = [None] * len(edges) if mixture.paths is None else mixture.paths
+        terms = [mix(*edge) for edge in zip(edges, xs, mixture.alpha, index, strict=True)]
+        if mixture.beta is not None:  # what passes by is weighed as well
+            terms = [weight * term for weight, term in zip(mixture.beta, terms, strict=True)]
         return sum(terms[1:], start=terms[0])
 
     return join
 
 
-def _joined(
-    edges: Sequence[PartialEdge], xs: Sequence[Tensor], alpha: Tensor, beta: Tensor | None
-) -> Tensor:
-    if edges[0].part > 1:
-        return _one_by_one(PartialEdge.__call__)(edges, xs, alpha, beta)
+def _joined(edges: Sequence[PartialEdge], xs: Sequence[Tensor], mixture: Mixture) -> Tensor:
+    if edges[0].part > 1 or mixture.paths is not None:
+        return _one_by_one(PartialEdge.__call__)(edges, xs, mixture)
+    alpha, beta, _ = mixture
     weights = alpha if beta is None else beta[:, None] * alpha
     return mix_edges([edge.mixed for edge in edges], xs, weights.unbind())
 
@@ -166,26 +180,39 @@ class SearchNetwork(nn.Module):
         self.cells = nn.ModuleList(cells)
         self.head = nn.Linear(outputs[-1], classes)
 
-    def _run(self, x: Tensor, alpha: Tensor, beta: Tensor | None, join: Join) -> Tensor:
+    def _run(self, x: Tensor, mixture: Mixture, join: Join) -> Tensor:
         a = b = self.stem(x)
         for cell in self.cells:
             assert isinstance(cell, SearchCell)
-            kind = int(cell.reduction)
-            a, b = b, cell.run(a, b, alpha[kind], join, None if beta is None else beta[kind])
+            a, b = b, cell.run(a, b, mixture.rows(int(cell.reduction)), join)
         logits: Tensor = self.head(b.mean((2, 3)))
         return logits
 
-    def forward(self, x: Tensor, alpha: Tensor, beta: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        alpha: Tensor,
+        beta: Tensor | None = None,
+        index: Tensor | None = None,
+    ) -> Tensor:
         """Logits ``[N, classes]``.
 
         Args:
             x: ``[N, inputs, H, W]``.
             alpha: ``[2, 14, K]``, of the candidates in cells that keep the resolution and in those
-                that halve it.
+                that halve it; with an index ``[2, 14, P]``.
             beta: ``[2, 14]``, of whole edges.
+            index: int64 ``[2, 14, P]`` on the CPU, one or two sampled paths of each edge, without
+                the other candidates: see ``path_select``.
         """
-        return self._run(x, alpha, beta, _joined)
+        return self._run(x, Mixture(alpha, beta, index), _joined)
 
-    def plain(self, x: Tensor, alpha: Tensor, beta: Tensor | None = None) -> Tensor:
+    def plain(
+        self,
+        x: Tensor,
+        alpha: Tensor,
+        beta: Tensor | None = None,
+        index: Tensor | None = None,
+    ) -> Tensor:
         """The same by the candidates' own modules."""
-        return self._run(x, alpha, beta, _one_by_one(PartialEdge.plain))
+        return self._run(x, Mixture(alpha, beta, index), _one_by_one(PartialEdge.plain))

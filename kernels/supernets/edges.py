@@ -56,21 +56,21 @@ class PartialEdge(nn.Module):
             nn.MaxPool2d(2, 2, ceil_mode=True) if stride == 2 else nn.Identity()
         )
 
-    def forward(self, x: Tensor, alpha: Tensor) -> Tensor:
-        """``[N, C, H, W]`` mixed by alpha ``[K]``; see ``MixedEdge``."""
+    def forward(self, x: Tensor, alpha: Tensor, index: Tensor | None = None) -> Tensor:
+        """``[N, C, H, W]`` mixed by alpha ``[K]``, or of paths ``[P]``; see ``MixedEdge``."""
         if self.part == 1:
-            whole: Tensor = self.mixed(x, alpha)
+            whole: Tensor = self.mixed(x, alpha, index)
             return whole
         own, rest = split_channels(x, self.part)
-        return join_channels(self.mixed(own, alpha), self.bypass(rest), shuffled=True)
+        return join_channels(self.mixed(own, alpha, index), self.bypass(rest), shuffled=True)
 
-    def plain(self, x: Tensor, alpha: Tensor) -> Tensor:
+    def plain(self, x: Tensor, alpha: Tensor, index: Tensor | None = None) -> Tensor:
         """The same by the candidates' own modules."""
         n, c, *_ = x.shape
         own = c // self.part
         if self.part == 1:
-            return self.mixed.plain(x, alpha)
-        out = torch.cat([self.mixed.plain(x[:, :own], alpha), self.bypass(x[:, own:])], 1)
+            return self.mixed.plain(x, alpha, index)
+        out = torch.cat([self.mixed.plain(x[:, :own], alpha, index), self.bypass(x[:, own:])], 1)
         h, w = out.shape[2:]
         # The shuffle: the channel with number i in part k becomes number k of group i.
         return out.view(n, self.part, own, h, w).transpose(1, 2).reshape(n, c, h, w)

@@ -1,0 +1,1 @@
+"""One or two sampled candidates of a DARTS edge, without the others."""
