@@ -37,7 +37,7 @@ def test_the_command_writes_the_list(small, tmp_path, capsys):
     kept = rows[f"mixed operation 4x8x6, {threads} threads: kept, of eager's"]
     assert kept["met"] is True and 0.15 < kept["ours"] <= 0.21
     assert f"{len(rows)} operations" in capsys.readouterr().out
-    assert len(rows) == 2 * 9 + 4 * 7 + 2 * 6
+    assert len(rows) == 2 * 9 + 8 * 7 + 2 * 6
     network = rows[f"DARTS search network 2x4x8, {threads} threads: step"]
     assert set(network["peers"]) == {"eager", "channels-last"} and network["ours"] > 0
 

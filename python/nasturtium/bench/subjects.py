@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from nasturtium.kernels import (
+    AggregatedConv,
     CellEdge,
     CellSearchNetwork,
     MixedEdge,
@@ -16,6 +18,7 @@ from nasturtium.kernels import (
     SearchNetwork,
     available,
 )
+from nasturtium.kernels.aggregated import spec as aggregated
 from nasturtium.kernels.mixed_op import spec
 
 __all__ = ["EDGES", "NETWORKS", "Case", "Size", "Subject", "kept_bytes"]
@@ -34,6 +37,15 @@ def _moved(size: Size) -> float:
     """Bytes of a fused mixed operation: 15 images forward and 22 backward, read or written."""
     n, c, side = size
     return 37 * 4.0 * n * c * side * side
+
+
+def _aggregated(channels: int, *, depthwise: bool) -> AggregatedConv:
+    return AggregatedConv(
+        channels,
+        kernels=aggregated.BENCH_KERNELS,
+        dilations=aggregated.BENCH_DILATIONS,
+        groups=channels if depthwise else 1,
+    )
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,19 @@ EDGES = [
         (5,),
         operator="searched_cell",
         speedups=({_COMPILED: 1.2}, {}),
+    ),
+    *(
+        Subject(
+            name,
+            partial(_aggregated, depthwise=depthwise),
+            (len(aggregated.BENCH_KERNELS) * len(aggregated.BENCH_DILATIONS),),
+            aggregated.BENCH_SIZES,
+            operator="aggregated_kernel",
+        )
+        for name, depthwise in (
+            ("aggregated convolution", False),
+            ("aggregated depthwise convolution", True),
+        )
     ),
 ]
 NETWORKS = [
