@@ -21,6 +21,8 @@ MOST_KERNELS = 64
 # same tensors, or so many times the spacing of floats at 1, whichever is more.
 TIMES_EAGER = 4.0
 EPSILONS = 16
+# The same of the convolution, whose sums over large kernels are torch's own.
+CONVOLUTION_EPSILONS = 64
 
 # Candidates that are timed, dense and depthwise, and (batch, channels, side).
 BENCH_KERNELS, BENCH_DILATIONS = (3, 5, 7), (1, 2)

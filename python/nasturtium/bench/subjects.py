@@ -127,6 +127,7 @@ EDGES = [
             (len(aggregated.BENCH_KERNELS) * len(aggregated.BENCH_DILATIONS),),
             aggregated.BENCH_SIZES,
             operator="aggregated_kernel",
+            epsilons=aggregated.CONVOLUTION_EPSILONS,
         )
         for name, depthwise in (
             ("aggregated convolution", False),
