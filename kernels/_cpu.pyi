@@ -52,6 +52,7 @@ def mixed_forward(
     epsilon: float,
     each: list[bool],
     pack: bool = False,
+    half: bool = False,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...
@@ -77,6 +78,7 @@ def mixed_backward(
     epsilon: float,
     each: bool = False,
     pack: bool = False,
+    half: bool = False,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...

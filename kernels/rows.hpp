@@ -150,6 +150,28 @@ void scaled(const float* scale, const float* g, Index count, Index pixel, float*
   }
 }
 
+// out = z - mean in bfloat16. Centered, a value has the side of the mean that it had, on which a
+// ReLU depends, and a large mean takes no digit of it.
+template <int L>
+void shorten(const float* z, const float* mean, Index count, Index pixel, bfloat16* out) {
+  using S = Simd<L>;
+  for (Index q = 0; q < pixel; q += L) {
+    const typename S::vec m = S::load(mean + q);
+    for (Index i = 0, at = q; i < count; ++i, at += pixel) S::store(out + at, S::load(z + at) - m);
+  }
+}
+
+// The other way round.
+template <int L>
+void lengthen(const bfloat16* centered, const float* mean, Index count, Index pixel, float* out) {
+  using S = Simd<L>;
+  for (Index q = 0; q < pixel; q += L) {
+    const typename S::vec m = S::load(mean + q);
+    for (Index i = 0, at = q; i < count; ++i, at += pixel)
+      S::store(out + at, S::load(centered + at) + m);
+  }
+}
+
 // Zero where v is negative; NaN stays NaN. One instruction, as it is written.
 template <int L>
 inline typename Simd<L>::vec positive(typename Simd<L>::vec v) {

@@ -16,28 +16,49 @@ struct VectorTypes<4> {
   typedef float vec __attribute__((vector_size(16)));
   typedef float unaligned __attribute__((vector_size(16), aligned(4), may_alias));
   typedef std::int32_t mask __attribute__((vector_size(16)));
+  typedef std::uint32_t bits __attribute__((vector_size(16)));
+  typedef std::uint16_t half __attribute__((vector_size(8), aligned(2), may_alias));
 };
 template <>
 struct VectorTypes<8> {
   typedef float vec __attribute__((vector_size(32)));
   typedef float unaligned __attribute__((vector_size(32), aligned(4), may_alias));
   typedef std::int32_t mask __attribute__((vector_size(32)));
+  typedef std::uint32_t bits __attribute__((vector_size(32)));
+  typedef std::uint16_t half __attribute__((vector_size(16), aligned(2), may_alias));
 };
 template <>
 struct VectorTypes<16> {
   typedef float vec __attribute__((vector_size(64)));
   typedef float unaligned __attribute__((vector_size(64), aligned(4), may_alias));
   typedef std::int32_t mask __attribute__((vector_size(64)));
+  typedef std::uint32_t bits __attribute__((vector_size(64)));
+  typedef std::uint16_t half __attribute__((vector_size(32), aligned(2), may_alias));
 };
+
+enum bfloat16 : std::uint16_t {};
 
 template <int Lanes>
 struct Simd {
   using vec = typename VectorTypes<Lanes>::vec;
   using unaligned = typename VectorTypes<Lanes>::unaligned;
   using mask = typename VectorTypes<Lanes>::mask;
+  using bits = typename VectorTypes<Lanes>::bits;
+  using half = typename VectorTypes<Lanes>::half;
 
   static inline vec load(const float* p) { return *reinterpret_cast<const unaligned*>(p); }
   static inline void store(float* p, vec v) { *reinterpret_cast<unaligned*>(p) = v; }
+
+  // The same in bfloat16, the upper half of a float: rounded to the nearest, ties to even.
+  static inline vec load(const bfloat16* p) {
+    const auto upper = *reinterpret_cast<const half*>(p);
+    return __builtin_bit_cast(vec, __builtin_convertvector(upper, bits) << 16);
+  }
+  static inline void store(bfloat16* p, vec v) {
+    const bits exact = __builtin_bit_cast(bits, v), odd = (exact >> 16) & 1;
+    const bits rounded = v != v ? exact | 0x400000 : exact + 0x7fff + odd;  // NaN stays one
+    *reinterpret_cast<half*>(p) = __builtin_convertvector(rounded >> 16, half);
+  }
   static inline vec broadcast(float x) { return x - vec{}; }
 
   // The first `count` lanes only, 0 < count < Lanes.

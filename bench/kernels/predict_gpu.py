@@ -105,7 +105,7 @@ def fused(size: tuple[int, int, int], stride: int) -> list[Work]:
     numbers, strides = edge.numbers, [stride]
     with tiles.recorded() as launches:
         out, kept, mean, variance = gpu.forward(
-            [x], [alpha], weights, none, none, numbers, strides, True, 1e-5, True
+            [x], [alpha], weights, none, none, numbers, strides, True, 1e-5, torch.float32
         )
         gpu.backward(
             out, [x], [alpha], weights, kept, mean, variance, numbers, strides, True, 1e-5, [7]

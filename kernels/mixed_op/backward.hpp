@@ -67,6 +67,7 @@ struct Backward {
     const Edge& e = f.e;
     const Grid& g = e.whole;
     const float *from = f.image(t, n), *own = gradient(t, n);
+    f.lengthen_image(t, n, [](const Stage& stage) { return stage.last; });
     for (Index i = 0; i < (f.many + 1) * e.pixel; ++i) t.sums[i] = 0;
     g.for_chunks([&](Index y, Index rows) {
       const Index at = y * g.out_row(), count = rows * g.out_width;
@@ -198,6 +199,7 @@ struct Backward {
     const Edge& e = f.e;
     const Grid& g = e.half;
     const float* own = gradient(t, n);
+    f.lengthen_image(t, n, [](const Stage& stage) { return stage.second || !stage.last; });
     for (int i = 0; i < e.plan.stages; ++i) {
       if (!e.plan.stage[i].second) continue;
       const int norm = e.plan.stage[i].norm - 1;
@@ -221,6 +223,7 @@ struct Backward {
     const Grid& g = e.whole;
     const float *from = f.image(t, n), *own = gradient(t, n);
     const bool wide = e.copied();
+    f.lengthen_image(t, n, [](const Stage& stage) { return !stage.second; });
     float* to = !grad_x ? nullptr : wide ? t.image : grad_x + n * g.in_size();
     if (grad_x) std::memset(to, 0, static_cast<std::size_t>(g.in_size()) * sizeof(float));
     bool any = false;
@@ -304,31 +307,44 @@ struct Backward {
 
 template <int L>
 bool mixed_backward(const MixedShape& s, const float* grad, const float* x, const float* alpha,
-                    const float* const* weights, const float* kept, const float* mean,
+                    const float* const* weights, const void* kept, const float* mean,
                     const float* variance, float* grad_x, float* grad_alpha,
                     float* const* grad_weights, int threads) {
   Edge e(s);
   if (!e.prepare(weights)) return false;
   e.read_norms(mean, variance);
   // Nothing is written to what was kept.
-  Backward<L> b{{e, x, alpha, const_cast<float*>(kept), s.training, 0, {}}, grad, grad_x};
+  void* own = const_cast<void*>(kept);
+  Backward<L> b{{e,
+                 x,
+                 alpha,
+                 s.half ? nullptr : static_cast<float*>(own),
+                 s.half ? static_cast<bfloat16*>(own) : nullptr,
+                 s.training,
+                 0,
+                 {}},
+                grad,
+                grad_x};
   b.f.many = e.mixture(b.f.candidate);
   if (!b.prepare(grad_weights)) return false;
   // Slopes need the sums of a batch; with given statistics only alpha does.
   if ((s.training || grad_alpha) &&
-      !for_images(e, threads, e.half, nullptr,
-                  [&](Scratch& t, Index unit, Index n) { b.reduce(t, unit, n); }))
+      !for_images(
+          e, threads, e.half, nullptr,
+          [&](Scratch& t, Index unit, Index n) { b.reduce(t, unit, n); }, s.half))
     return false;
   b.settle_outer(grad_alpha);
   if (!grad_x && !grad_weights) return true;
   if (b.seconds) {
-    if (!for_images(e, threads, e.half, &e.half,
-                    [&](Scratch& t, Index unit, Index n) { b.second_stages(t, unit, n); }))
+    if (!for_images(
+            e, threads, e.half, &e.half,
+            [&](Scratch& t, Index unit, Index n) { b.second_stages(t, unit, n); }, s.half))
       return false;
     b.settle_inner();
   }
-  if (!for_images(e, threads, e.whole, &e.whole,
-                  [&](Scratch& t, Index unit, Index n) { b.first_stages(t, unit, n); }))
+  if (!for_images(
+          e, threads, e.whole, &e.whole,
+          [&](Scratch& t, Index unit, Index n) { b.first_stages(t, unit, n); }, s.half))
     return false;
   return !grad_weights || b.weights(grad_weights, threads);
 }

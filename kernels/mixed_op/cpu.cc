@@ -24,7 +24,7 @@ static bool forward(const MixedEdge* edges, int count, float* out, int threads) 
 }
 
 static bool backward(const MixedShape& s, const float* grad, const float* x, const float* alpha,
-                     const float* const* weights, const float* kept, const float* mean,
+                     const float* const* weights, const void* kept, const float* mean,
                      const float* variance, float* grad_x, float* grad_alpha,
                      float* const* grad_weights, int threads) {
 #ifdef __AVX512F__

@@ -27,6 +27,7 @@ struct MixedShape {
   double epsilon;
   bool each;  // alpha is [batch][count], or else [count]
   bool pack;  // images may lie side by side in a pixel: of all edges of a sum, or of none
+  bool half;  // what is kept is less its mean and in bfloat16, or else in float32
 };
 
 constexpr int kMostEdges = 16;
@@ -40,7 +41,8 @@ struct MixedEdge {
   MixedShape shape;
   const float *x, *alpha;
   const float* const* weights;
-  float *kept, *mean, *variance;
+  void* kept;
+  float *mean, *variance;
 };
 
 struct MixedTable {
@@ -49,7 +51,7 @@ struct MixedTable {
   bool (*forward)(const MixedEdge* edges, int count, float* out, int threads);
   // grad_x, grad_alpha or grad_weights may be null: they are then not computed.
   bool (*backward)(const MixedShape&, const float* grad, const float* x, const float* alpha,
-                   const float* const* weights, const float* kept, const float* mean,
+                   const float* const* weights, const void* kept, const float* mean,
                    const float* variance, float* grad_x, float* grad_alpha,
                    float* const* grad_weights, int threads);
 };

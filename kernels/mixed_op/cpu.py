@@ -56,7 +56,7 @@ def forward(
     strides: list[int],
     training: bool,
     epsilon: float,
-    keep: bool,
+    keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As ``nasturtium::mixed_operation``."""
     from .. import _cpu
@@ -82,6 +82,7 @@ def forward(
         epsilon=epsilon,
         each=[t.alpha.dim() == 2 for t in terms],
         pack=_packable(terms),
+        half=keep == torch.bfloat16,
         threads=_threads(x),
     )
     return out, kept, mean, variance
@@ -166,6 +167,7 @@ def _of_edge(
         epsilon=epsilon,
         each=term.alpha.dim() == 2,
         pack=pack,
+        half=term.kept.dtype == torch.bfloat16,
         threads=_threads(x),
     )
     return found

@@ -308,9 +308,9 @@ bool for_images(const Edge& e, int threads, const Allocate& allocate, const Body
 }
 template <class Body>
 bool for_images(const Edge& e, int threads, const Grid& source, const Grid* spread,
-                const Body& body) {
+                const Body& body, bool keep_here = false) {
   return for_images<Scratch>(
-      e, threads, [&](Scratch& t) { return t.allocate(e, source, spread, false); }, body);
+      e, threads, [&](Scratch& t) { return t.allocate(e, source, spread, keep_here); }, body);
 }
 
 // `channels` floats of every pixel, from pixels `from_step` floats apart to others.

@@ -13,6 +13,7 @@ struct Forward {
   const Edge& e;
   const float *x, *alpha;
   float* kept;
+  bfloat16* half;  // what is kept longer, where that is not `kept`; or null
   bool training;
   int many;  // terms of the sum, and the candidates that they are
   int candidate[kCandidates];
@@ -20,6 +21,23 @@ struct Forward {
   float* z(const Scratch& t, int stage, Index n) const {
     const Index size = e.whole.out_size();
     return t.local ? t.local + stage * size : kept + (stage * e.s.batch + n) * size;
+  }
+  // Image n of a stage as it is kept, from its values and back.
+  bfloat16* shortened(int stage, Index n) const {
+    return half + (stage * e.s.batch + n) * e.whole.out_size();
+  }
+  void shorten_image(const Scratch& t, Index n) const {
+    for (int i = 0; i < e.plan.stages; ++i)
+      shorten<L>(z(t, i, n), e.mean + e.plan.stage[i].norm * e.pixel,
+                 e.whole.out_height * e.whole.out_width, e.pixel, shortened(i, n));
+  }
+  // Of the stages that are wanted.
+  template <class Wanted>
+  void lengthen_image(const Scratch& t, Index n, const Wanted& wanted) const {
+    for (int i = 0; half && i < e.plan.stages; ++i)
+      if (wanted(e.plan.stage[i]))
+        lengthen<L>(shortened(i, n), e.mean + e.plan.stage[i].norm * e.pixel,
+                    e.whole.out_height * e.whole.out_width, e.pixel, z(t, i, n));
   }
   const float* image(const Scratch& t, Index n) const {
     return whole_pixels(e, x, n, e.whole.height * e.whole.width, t.wide_x);
@@ -128,7 +146,15 @@ struct Summand {
   Arena own;
 
   explicit Summand(const MixedEdge& edge)
-      : e(edge.shape), f{e, edge.x, edge.alpha, edge.kept, edge.shape.training, 0, {}} {}
+      : e(edge.shape),
+        f{e,
+          edge.x,
+          edge.alpha,
+          edge.shape.half ? nullptr : static_cast<float*>(edge.kept),
+          edge.shape.half ? static_cast<bfloat16*>(edge.kept) : nullptr,
+          edge.shape.training,
+          0,
+          {}} {}
 
   bool prepare(const MixedEdge& edge) {
     if (!e.prepare(edge.weights)) return false;
@@ -183,6 +209,8 @@ void sum_image(const Summands<L>& all, const Scratch* scratch, Index n, float* o
       all.item[i]->f.sum_rows(scratch[i], n, from[i], y, rows, i > 0, to + y * g.out_row());
   });
   if (wide) own_pixels(e, to, n, pixels, out);
+  for (int i = 0; i < all.count; ++i)
+    if (all.item[i]->f.half) all.item[i]->f.shorten_image(scratch[i], n);
 }
 
 struct ScratchOfEdges {
@@ -208,9 +236,10 @@ bool mixed_forward(const MixedEdge* edges, int count, float* out, int threads) {
       [&](ScratchOfEdges& t) {
         for (int i = 0; i < count; ++i) {
           const Edge& e = all.item[i]->e;
+          const bool keep_here = !all.item[i]->f.kept;
           // With given statistics an image goes through all stages at once.
           const bool fits = training ? t.edge[i].allocate(e, e.half, nullptr, false)
-                                     : t.edge[i].allocate(e, e.whole, &e.half, !edges[i].kept);
+                                     : t.edge[i].allocate(e, e.whole, &e.half, keep_here);
           if (!fits) return false;
         }
         return true;

@@ -20,7 +20,7 @@ from ..separable.launch import Bank, Extras, Filter, Statistics
 from ..separable.tiles import NORMED
 from ..tiles import RUN, Units, block, settle_moments
 from . import tiles
-from .layout import LAST, by_edge, edges_of, gradients, in_turn, outputs
+from .layout import LAST, by_edge, edges_of, gradients, in_turn, lengthen, outputs, shorten
 from .spec import Edge, kernel_side
 
 
@@ -122,7 +122,7 @@ def forward(
     strides: list[int],
     training: bool,
     epsilon: float,
-    keep: bool,
+    keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As ``nasturtium::mixed_operation``."""
     edges = edges_of(candidates, strides)
@@ -141,8 +141,13 @@ def forward(
     out, *others = (own[0] for own in found)
     for other in others:
         out += other
-    kept, mean, variance = (_joined([own[i] for own in found]) for i in (1, 2, 3))
-    return out, kept if keep else out.new_empty(0), mean, variance
+    mean, variance = (_joined([own[i] for own in found]) for i in (2, 3))
+    if keep is None:
+        return out, out.new_empty(0), mean, variance
+    kept = [own[1] for own in found]
+    if keep == torch.bfloat16:
+        kept = [shorten(own[1], own[2], edge) for own, edge in zip(found, edges, strict=True)]
+    return out, _joined(kept), mean, variance
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
@@ -207,7 +212,7 @@ def _forward_edge(
     """The output, what may be kept, and the statistics."""
     x, weights = _prepared(x, weights)
     out, kept, mean, variance = outputs(
-        [x], mean, variance, candidates, [edge.stride], training, True
+        [x], mean, variance, candidates, [edge.stride], training, torch.float32
     )
     if kept.shape[-1] != x.shape[1]:
         kept.zero_()  # also what is between channels and their padded number is an output
@@ -243,6 +248,7 @@ def _backward_edge(
 ) -> list[Tensor]:
     """The gradients of x, alpha and the weights."""
     x, weights = _prepared(x, weights)
+    kept = lengthen(kept, mean, edge)
     grad, alpha = grad.contiguous(memory_format=LAST), alpha.contiguous()
     found = gradients(x, alpha, weights, needs)
     plan = Plan(edge, x, weights, kept, Statistics(mean, variance, epsilon))

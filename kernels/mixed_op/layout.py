@@ -33,7 +33,7 @@ def outputs(
     candidates: list[int],
     strides: list[int],
     training: bool,
-    keep: bool,
+    keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Memory for what the operator returns."""
     edges, x = edges_of(candidates, strides), xs[0]
@@ -41,11 +41,33 @@ def outputs(
     h, w = (edges[0].output(side) for side in x.shape[2:])
     out = torch.empty((n, c, h, w), dtype=x.dtype, device=x.device, memory_format=LAST)
     images = sum(edge.kept for edge in edges)
-    kept = x.new_empty((images, n, h, w, padded_channels(c)) if keep else 0)
+    kept = x.new_empty((images, n, h, w, padded_channels(c)) if keep else 0, dtype=keep)
     if not training:
         return out, kept, mean.clone(), variance.clone()
     norms = sum(edge.norms for edge in edges)
     return out, kept, x.new_empty(norms, c), x.new_empty(norms, c)
+
+
+def shorten(kept: Tensor, mean: Tensor, edge: Edge) -> Tensor:
+    """What is kept of an edge less its means ``[norms, C]``, in bfloat16.
+
+    Centered, a value has the side of the mean that it had, on which a ReLU depends, and a large
+    mean takes no digit of it.
+    """
+    return (kept - _means(kept, mean, edge)).bfloat16()
+
+
+def lengthen(kept: Tensor, mean: Tensor, edge: Edge) -> Tensor:
+    """The other way round; what is kept in float32 stays as it is."""
+    if kept.dtype != torch.bfloat16 or not edge.kept:
+        return kept
+    return kept.to(mean.dtype) + _means(kept, mean, edge)
+
+
+def _means(kept: Tensor, mean: Tensor, edge: Edge) -> Tensor:
+    own = mean[edge.kept_norms]
+    padded = torch.nn.functional.pad(own, (0, kept.shape[-1] - own.shape[1]))
+    return padded[:, None, None, None]
 
 
 def gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:

@@ -11,7 +11,7 @@ from ..paths.ops import path_select, used
 from ..statistics import count_batch, running_of
 from .ops import node_sum
 from .reference import weights_of
-from .spec import CANDIDATES, Edge, as_edge, kernel_side
+from .spec import CANDIDATES, Edge, as_edge, check_storage, kernel_side
 
 __all__ = ["FactorizedReduce", "MixedEdge"]
 
@@ -75,9 +75,11 @@ class MixedEdge(nn.Module):
         momentum: weight of a batch in the running statistics.
         epsilon: added to the variances.
         track_running_stats: keep running statistics, and use them in evaluation mode.
+        storage: format of what is kept for the backward pass, see ``mixed_operation``.
 
     Raises:
-        ValueError: a candidate is unknown or named twice, or the stride is neither 1 nor 2.
+        ValueError: a candidate is unknown or named twice, the stride is neither 1 nor 2, or the
+            storage is unknown.
 
     Reference:
         Liu, Simonyan and Yang, DARTS: Differentiable Architecture Search, ICLR 2019.
@@ -97,11 +99,14 @@ class MixedEdge(nn.Module):
         momentum: float = 0.1,
         epsilon: float = 1e-5,
         track_running_stats: bool = True,
+        storage: str = "float32",
     ) -> None:
         super().__init__()
         self.edge: Edge = as_edge(candidates, stride)
         self.channels, self.momentum, self.epsilon = channels, momentum, epsilon
         self.track_running_stats = track_running_stats
+        check_storage(storage)
+        self.storage = storage
         self.branches = nn.ModuleDict({name: self._branch(name) for name in self.edge.candidates})
 
     def _norm(self) -> nn.BatchNorm2d:
@@ -203,6 +208,7 @@ def mix_edges(edges: Sequence[MixedEdge], xs: Sequence[Tensor], alphas: Sequence
         training=training,
         momentum=first.momentum,
         epsilon=first.epsilon,
+        storage=first.storage,
     )
     if training and tracked and norms:
         count_batch(norms)

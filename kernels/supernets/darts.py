@@ -37,6 +37,7 @@ class SearchCell(nn.Module):
         halved: whether the last cell did.
         part: of the channels, see ``PartialEdge``.
         candidates: of every edge.
+        storage: format of what edges keep for the backward pass, see ``mixed_operation``.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class SearchCell(nn.Module):
         halved: bool,
         part: int = 1,
         candidates: Sequence[str] = CANDIDATES,
+        storage: str = "float32",
     ) -> None:
         super().__init__()
         self.reduction = reduction
@@ -62,6 +64,7 @@ class SearchCell(nn.Module):
                 channels,
                 part,
                 candidates=candidates,
+                storage=storage,
                 stride=2 if reduction and source < 2 else 1,
             )
             for source, _ in edges_of(STEPS)
@@ -134,6 +137,7 @@ class SearchNetwork(nn.Module):
         inputs: channels of an image.
         part: with 4, the partial channels of PC-DARTS.
         candidates: of every edge.
+        storage: format of what edges keep for the backward pass, see ``mixed_operation``.
 
     Reference:
         Liu, Simonyan and Yang, DARTS, ICLR 2019; Xu et al., PC-DARTS, ICLR 2020.
@@ -154,6 +158,7 @@ class SearchNetwork(nn.Module):
         inputs: int = 3,
         part: int = 1,
         candidates: Sequence[str] = CANDIDATES,
+        storage: str = "float32",
     ) -> None:
         super().__init__()
         stem = 3 * channels
@@ -174,6 +179,7 @@ class SearchNetwork(nn.Module):
                     halved=halved,
                     part=part,
                     candidates=candidates,
+                    storage=storage,
                 )
             )
             outputs.append(STEPS * channels)

@@ -30,9 +30,10 @@ class PartialEdge(nn.Module):
         part: K; 1 mixes all channels.
         candidates: names, none of them twice.
         stride: 1 or 2; with 2 the others are pooled.
+        storage: format of what is kept for the backward pass, see ``mixed_operation``.
 
     Raises:
-        ValueError: ``channels`` is no multiple of ``part``.
+        ValueError: ``channels`` is no multiple of ``part``, or as ``MixedEdge``.
 
     Reference:
         Xu et al., PC-DARTS: Partial Channel Connections for Memory-Efficient Architecture Search,
@@ -46,12 +47,15 @@ class PartialEdge(nn.Module):
         *,
         candidates: Sequence[str] = CANDIDATES,
         stride: int = 1,
+        storage: str = "float32",
     ) -> None:
         super().__init__()
         if part < 1 or channels % part:
             raise ValueError(f"{channels} channels have no {part}th part")
         self.part = part
-        self.mixed = MixedEdge(channels // part, candidates=candidates, stride=stride)
+        self.mixed = MixedEdge(
+            channels // part, candidates=candidates, stride=stride, storage=storage
+        )
         self.bypass: nn.Module = (
             nn.MaxPool2d(2, 2, ceil_mode=True) if stride == 2 else nn.Identity()
         )

@@ -7,9 +7,11 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+from nasturtium.testing.edges import error, within
+
+__all__ = ["Array", "error", "halved", "mixed_twin", "normalized", "pool", "separable", "within"]
 
 Array = NDArray[np.float64]
 
@@ -91,26 +93,3 @@ def mixed_twin(
             value = normalized(separable(middle, next(rest), next(rest), 1, 1), epsilon)
         total += weight * value
     return total
-
-
-def error(found: Tensor, exact: Tensor, floor: float = 0.0) -> float:
-    """Largest difference over the largest value.
-
-    `floor` is a least scale, for sums whose terms cancel: their size says nothing of the terms'.
-    """
-    difference = (found.double() - exact).abs().max().item()
-    return difference / (max(exact.abs().max().item(), floor) or 1.0)
-
-
-def within(
-    found: Tensor,
-    eager: Tensor,
-    exact: Tensor,
-    *,
-    times_eager: float,
-    epsilons: float,
-    floor: float = 0.0,
-) -> bool:
-    """Whether the error is below plain torch's times a factor, or below some float spacings."""
-    bar = max(times_eager * error(eager, exact, floor), epsilons * torch.finfo(torch.float32).eps)
-    return error(found, exact, floor) <= bar

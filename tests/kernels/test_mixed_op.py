@@ -13,7 +13,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from kernel_twin import error, mixed_twin, within
+from kernel_twin import mixed_twin
 from torch import Tensor
 
 from nasturtium.bench.subjects import kept_bytes
@@ -21,89 +21,19 @@ from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation
 from nasturtium.kernels.mixed_op import spec
 from nasturtium.kernels.mixed_op.ops import NAME, explain
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
-from nasturtium.kernels.separable.reference import separable
+from nasturtium.testing.edges import (
+    check,
+    derive,
+    dropped,
+    error,
+    exactly,
+    nearest_to_a_kink,
+    statistics,
+    tensors,
+    within,
+)
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
-
-
-def tensors(
-    shape: tuple[int, ...], edge: Edge, *, seed: int = 0, mean: float = 0.0
-) -> tuple[Tensor, Tensor, list[Tensor], Tensor]:
-    draw = torch.Generator().manual_seed(seed)
-    n, c, h, w = shape
-    x = torch.randn(shape, generator=draw) + mean
-    alpha = torch.rand(len(edge.candidates), generator=draw) + 0.1
-    weights = [
-        torch.randn(s, generator=draw) / math.sqrt(s[1] * s[2] * s[3]) for s in edge.shapes(c)
-    ]
-    grad = torch.randn(n, c, edge.output(h), edge.output(w), generator=draw)
-    return x, alpha, weights, grad
-
-
-def derive(
-    x: Tensor,
-    alpha: Tensor,
-    weights: list[Tensor],
-    grad: Tensor,
-    edge: Edge,
-    mode: str,
-    **more: object,
-) -> list[Tensor]:
-    """Output and all gradients, by the implementation that `mode` names."""
-    own = [t.detach().clone().requires_grad_() for t in (x, alpha, *weights)]
-    before = dispatch.ran.copy()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv(dispatch.VARIABLE, mode)
-        out = mixed_operation(
-            own[0], own[1], own[2:], candidates=edge.candidates, stride=edge.stride, **more,
-        )  # type: ignore[arg-type]  # fmt: skip
-        found = torch.autograd.grad(out, own, grad, allow_unused=True)
-    ran = dispatch.ran - before
-    assert ran[NAME, mode] == 1 and ran[f"{NAME}_backward", mode] == (mode != "reference")
-    zero = [torch.zeros_like(t) for t in own]
-    return [out.detach(), *(z if g is None else g for g, z in zip(found, zero, strict=True))]
-
-
-def exactly(
-    x: Tensor, alpha: Tensor, weights: list[Tensor], grad: Tensor, edge: Edge, **more: object
-) -> list[Tensor]:
-    double = [w.double() for w in weights]
-    return derive(x.double(), alpha.double(), double, grad.double(), edge, "reference", **more)
-
-
-def check(*case: object, mode: str = "cpu", **more: object) -> None:
-    ours = derive(*case, mode, **more)  # type: ignore[arg-type, misc]
-    eager = derive(*case, "reference", **more)  # type: ignore[arg-type, misc]
-    exact = exactly(*case, **more)  # type: ignore[arg-type]
-    # Weights before a normalization may have next to no gradient (with one channel they only scale
-    # it), and that of alpha is a sum of numbers of both signs.
-    largest = max([g.abs().max().item() for g in exact[3:]], default=0.0)
-    floors = [0.0, 0.0, 0.1 * math.sqrt(exact[0].numel()), *[0.1 * largest] * len(exact[3:])]
-    for number, (a, b, c, floor) in enumerate(zip(ours, eager, exact, floors, strict=True)):
-        bar = within(a, b, c, times_eager=spec.TIMES_EAGER, epsilons=spec.EPSILONS, floor=floor)
-        assert bar, (number, error(a, c, floor), error(b, c, floor))
-
-
-def nearest_to_a_kink(x: Tensor, weights: list[Tensor], edge: Edge) -> float:
-    """The least normalized value that the second ReLU of a separable convolution meets."""
-    least, rest = math.inf, iter(weights)
-    for name in edge.candidates:
-        if name.startswith("sep"):
-            first = [next(rest).double(), next(rest).double()]
-            z = separable(x.double(), *first, edge.stride, 1)
-            z = torch.nn.functional.batch_norm(z, None, None, training=True)
-            least = min(least, z.abs().min().item())
-            next(rest), next(rest)
-        elif edge.shapes_of(name, x.shape[1]):
-            next(rest), next(rest)
-    return least
-
-
-def dropped(alpha: Tensor, images: int, seed: int = 0) -> Tensor:
-    """Alphas of each image, about a third of them zero."""
-    draw = torch.Generator().manual_seed(seed)
-    factors = torch.rand(images, len(alpha), generator=draw) * 1.5 - 0.5
-    return alpha * factors.clamp(min=0)
 
 
 EDGES = st.builds(
@@ -301,14 +231,6 @@ def test_views_are_read_as_they_are():
     assert torch.equal(out, plain[0]) and torch.equal(found, plain[1])
 
 
-def statistics(edge: Edge, channels: int) -> Running:
-    draw = torch.Generator().manual_seed(5)
-    return Running(
-        list(torch.randn(edge.norms, channels, generator=draw)),
-        list(torch.rand(edge.norms, channels, generator=draw) + 0.5),
-    )
-
-
 def test_running_statistics_are_those_of_batch_norm():
     edge = Edge(CANDIDATES)
     case = (*tensors((3, 5, 6, 7), edge), edge)
@@ -349,9 +271,9 @@ def test_torch_accepts_the_operators(training, each):
     own = [t.clone().requires_grad_() for t in (x, alpha, *weights)]
     ops, settings_ = torch.ops.nasturtium, (edge.numbers, [1], training, 1e-5)
     torch.library.opcheck(
-        ops.mixed_operation, ([own[0]], [own[1]], own[2:], *given_, *settings_, True)
+        ops.mixed_operation, ([own[0]], [own[1]], own[2:], *given_, *settings_, torch.float32)
     )
-    kept = ops.mixed_operation([x], [alpha], weights, *given_, *settings_, True)[1]
+    kept = ops.mixed_operation([x], [alpha], weights, *given_, *settings_, torch.float32)[1]
     for needs in (1, 2, 4, 7):
         torch.library.opcheck(
             ops.mixed_operation_backward,
@@ -401,12 +323,12 @@ def test_what_is_kept():
         "reference": kept(lambda: module.plain(x, alpha)),
     }
     assert (dispatch.ran - before) == {(NAME, "cpu"): 1}
-    assert found["cpu"] <= spec.MOST_KEPT * found["reference"]
+    assert found["cpu"] <= spec.STORAGE["float32"] * found["reference"]
     assert 6 * x.numel() * 4 <= found["cpu"] <= 6 * x.numel() * 4 + 4096
     with torch.no_grad():
         assert kept(lambda: mixed_operation(x, alpha, weights)) == 0
         empty = torch.ops.nasturtium.mixed_operation(
-            [x], [alpha], weights, *torch.empty(2, 0), edge.numbers, [1], True, 1e-5, False
+            [x], [alpha], weights, *torch.empty(2, 0), edge.numbers, [1], True, 1e-5, None
         )
     assert empty[1].numel() == 0
 

@@ -9,6 +9,8 @@ import torch
 from kernel_twin import error
 from torch import Tensor, nn
 
+from nasturtium.bench.alternation import alternate, found_edges, start_of
+from nasturtium.data import load
 from nasturtium.kernels import (
     CellEdge,
     CellSearchNetwork,
@@ -16,6 +18,7 @@ from nasturtium.kernels import (
     SearchNetwork,
     dispatch,
 )
+from nasturtium.kernels.mixed_op.spec import CANDIDATES
 from nasturtium.kernels.supernets.darts import edges_of
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
@@ -94,29 +97,39 @@ def test_evaluation_uses_the_kept_statistics_and_changes_none(name: str) -> None
 
 
 def test_alternating_steps_stay_together() -> None:
-    """First-order DARTS on weights and alpha in turn: both forms from one start."""
+    """First-order DARTS on digits: both forms from one start."""
+    digits = load("digits")
+    images, labels = torch.as_tensor(digits.x)[:256] / 16, torch.as_tensor(digits.y)[:256]
     torch.manual_seed(1)
-    fused = SearchNetwork(4, 4, layers=2, inputs=1)
-    plain = copy.deepcopy(fused)
-    draw = torch.Generator().manual_seed(2)
-    images = torch.randn(64, 1, 8, 8, generator=draw)
-    labels = images.mean((1, 2, 3)).argsort().argsort() // 16
-    start = 1e-3 * torch.randn(2, PAIRS, 8, generator=draw)
-    traces = []
-    for network, form in ((fused, fused.forward), (plain, plain.plain)):
-        alpha = start.clone().requires_grad_()
-        own = torch.optim.SGD(network.parameters(), 0.025, momentum=0.9)
-        outer = torch.optim.Adam([alpha], 3e-4, betas=(0.5, 0.999))
-        for number in range(6):
-            rows = slice(16 * (number % 4), 16 * (number % 4) + 16)
-            optimizer = own if number % 2 else outer
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(form(images[rows], alpha.softmax(-1)), labels[rows])
-            loss.backward()
-            optimizer.step()
-        traces.append(alpha.detach())
-    assert float((traces[0] - start).abs().max()) > 3e-4
-    assert float((traces[0] - traces[1]).abs().max()) < 1e-3
+    first, start, steps = SearchNetwork(4, 10, layers=2, inputs=1), start_of(2), 50
+    before = dispatch.ran.copy()
+    fused, plain = (
+        alternate(copy.deepcopy(first), form, start, images, labels, steps=steps, batch=16)
+        for form in ("forward", "plain")
+    )
+    ran = dispatch.ran - before
+    assert ran["mixed_operation_backward", "cpu"] == 2 * steps * 2 * 4  # two cells of four nodes
+    assert ran["mixed_operation", "reference"] == 0
+    assert fused.alphas.shape == (steps + 1, *start.shape)
+    assert float((plain.alphas[-1] - start).abs().max()) > 3e-3
+    assert float((fused.alphas - plain.alphas).abs().max()) < 1e-3
+
+
+def test_found_edges_by_hand() -> None:
+    alpha = torch.zeros(2, PAIRS, 8)
+    alpha[..., CANDIDATES.index("none")] = 9.0
+    alpha[..., CANDIDATES.index("skip_connect")] = 0.5
+    # Of the last node: its five sources are the last five rows.
+    alpha[1, -1, CANDIDATES.index("sep_conv_5x5")] = 3.0
+    alpha[1, -3, CANDIDATES.index("max_pool_3x3")] = 2.0
+    found = found_edges(alpha)
+    assert len(found) == 2 * 4 * 2
+    assert {own for own in found if own[:2] == (1, 3)} == {
+        (1, 3, 4, "sep_conv_5x5"), (1, 3, 2, "max_pool_3x3"),
+    }  # fmt: skip
+    assert {own[2:] for own in found if own[:2] == (0, 0)} == {
+        (0, "skip_connect"), (1, "skip_connect"),
+    }  # fmt: skip
 
 
 def test_partial_edge_shuffles_what_passes_by() -> None:

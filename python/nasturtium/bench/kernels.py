@@ -14,7 +14,7 @@ import torch
 from nasturtium.bench.rows import Row
 from nasturtium.bench.subjects import EDGES, NETWORKS, Case, Size, Subject
 from nasturtium.bench.timing import RUNS
-from nasturtium.errors import NasturtiumError
+from nasturtium.errors import NasturtiumError, UserError
 from nasturtium.kernels import dispatch
 
 __all__ = ["check", "in_turns", "measure"]
@@ -80,21 +80,40 @@ def roofline(runs: int) -> list[Row]:
     ]
 
 
+def check_compiler() -> None:
+    """Compile a function.
+
+    Raises:
+        UserError: torch cannot.
+    """
+    try:
+        torch.compile(lambda t: t + 1)(torch.zeros(2))
+    except Exception as wrong:
+        reason = str(wrong).strip().splitlines()[0]
+        raise UserError(f"torch.compile does not work here: {reason}") from wrong
+
+
 def measure(runs: int = RUNS, *, compiled: bool = False, networks: bool = False) -> Iterator[Row]:
     """All rows, as they come.
 
     Args:
         runs: of which the best counts; a network has two at most, since a step takes seconds.
-        compiled: also what torch compiles, which needs a compiler and some time.
+        compiled: also what torch compiles, which needs a compiler and some time; of a network each
+            cell, which takes an hour.
         networks: whole search steps as well.
+
+    Raises:
+        UserError: torch is to compile and cannot.
     """
+    if compiled:
+        check_compiler()
     yield from roofline(runs)
     for subject in EDGES:
         for size in subject.sizes:
             yield from _of_size(subject, size, runs, compiled)
     for subject in NETWORKS if networks else ():
         for size in subject.sizes:
-            yield from _of_size(subject, size, min(runs, 2), compiled=False)
+            yield from _of_size(subject, size, min(runs, 2), compiled)
 
 
 def _of_size(subject: Subject, size: Size, runs: int, compiled: bool) -> list[Row]:
@@ -106,8 +125,8 @@ def _of_size(subject: Subject, size: Size, runs: int, compiled: bool) -> list[Ro
         "channels-last": (last, "plain"),
     }
     if compiled:
-        kinds["compiled"] = (plain, "compiled")
-        kinds["compiled channels-last"] = (last, "compiled")
+        kind = "cells compiled" if subject.network else "compiled"
+        kinds |= {kind: (plain, kind), f"{kind} channels-last": (last, kind)}
     cases = {key: Case.make(subject, size, *kind) for key, kind in kinds.items()}
     name = f"{subject.name} {'x'.join(map(str, size))}, {torch.get_num_threads()} threads"
     works: dict[str, list[Callable[[], object]]] = {

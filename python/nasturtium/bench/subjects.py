@@ -20,6 +20,8 @@ from nasturtium.kernels import (
 )
 from nasturtium.kernels.aggregated import spec as aggregated
 from nasturtium.kernels.mixed_op import spec
+from nasturtium.kernels.supernets.darts import SearchCell
+from nasturtium.kernels.supernets.nb201 import SearchedCell
 
 __all__ = ["EDGES", "NETWORKS", "Case", "Size", "Subject", "kept_bytes"]
 
@@ -98,7 +100,7 @@ EDGES = [
         MixedEdge,
         (len(spec.CANDIDATES),),
         spec.BENCH_SIZES,
-        kept=spec.MOST_KEPT,
+        kept=spec.STORAGE["float32"],
         speedups=(
             {"eager": 15.0, "channels-last": 5.3, _COMPILED: 4.2},
             {"channels-last": 4.0, _COMPILED: 3.6},
@@ -106,6 +108,13 @@ EDGES = [
         speedups_avx2={"eager": spec.LEAST_SPEEDUP},
         flops=_flops,
         moved=_moved,
+    ),
+    Subject(
+        "mixed operation kept in bfloat16",
+        partial(MixedEdge, storage="bfloat16"),
+        (len(spec.CANDIDATES),),
+        kept=spec.STORAGE["bfloat16"],
+        epsilons=spec.BFLOAT16_ERROR / torch.finfo(torch.float32).eps,
     ),
     Subject(
         "PC-DARTS edge",
@@ -181,7 +190,7 @@ class Case:
             subject: what is run.
             size: batch, channels, side.
             layout: of images.
-            kind: ``fused``, ``plain`` or ``compiled``.
+            kind: ``fused``, ``plain``, ``compiled`` or, of a network, ``cells compiled``.
             double: in float64.
         """
         torch.manual_seed(0)
@@ -197,6 +206,8 @@ class Case:
         if double:
             module, x, grad, alpha = module.double(), x.double(), grad.double(), alpha.double()
         module = module.to(memory_format=layout)  # type: ignore[call-overload]
+        if kind == "cells compiled":
+            compile_cells(module)
         call: Callable[[Tensor, Tensor], Tensor] = module if kind == "fused" else module.plain
         return Case(
             torch.compile(call) if kind == "compiled" else call,
@@ -219,6 +230,16 @@ class Case:
     def kept(self) -> int:
         """Bytes that the forward pass keeps, without x and parameters."""
         return kept_bytes(self.forward, without=(self.x, self.alpha, *self.parameters))
+
+
+def compile_cells(network: nn.Module) -> None:
+    """Let torch compile every cell of a search network by itself."""
+    torch._dynamo.config.recompile_limit = 64  # all cells are one code to it, each for its shapes
+    for cell in network.modules():
+        if isinstance(cell, SearchCell):
+            cell.run = torch.compile(cell.run, dynamic=False)  # type: ignore[method-assign]
+        elif isinstance(cell, SearchedCell):
+            cell.plain = torch.compile(cell.plain, dynamic=False)  # type: ignore[method-assign]
 
 
 def kept_bytes(run: Callable[[], object], *, without: Sequence[Tensor]) -> int:

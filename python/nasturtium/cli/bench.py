@@ -44,7 +44,7 @@ def kernels(
         Path | None, typer.Option("--json", metavar="FILE", help="write the list as JSON")
     ] = None,
     compiled: Annotated[
-        bool, typer.Option("--compile", help="torch.compile as well: needs a compiler, a minute")
+        bool, typer.Option("--compile", help="torch.compile as well: needs a compiler, minutes")
     ] = False,
     networks: Annotated[
         bool, typer.Option("--networks", help="whole search steps as well: some minutes, 10 GB")
