@@ -1,6 +1,6 @@
 """Searches on digits with the fused supernet, with plain torch, and with disturbed images.
 
-    python bench/kernels/darts_digits.py [--seeds 5] [--steps 150] [--out FILE]
+    python bench/kernels/darts_digits.py [--seeds 5] [--steps 50] [--out FILE]
 
 First-order DARTS, all three from one start of weights and alpha, in the same order of the images.
 The disturbed search is plain torch again, each pixel moved by one unit in the last place: what it
@@ -140,9 +140,9 @@ def main() -> None:
     """Search with each seed and write the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--channels", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--channels", type=int, default=4)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--out", type=Path, default=Path("bench/results/darts_digits.md"))
     options = parser.parse_args()
@@ -151,8 +151,7 @@ def main() -> None:
         found.append(search(seed, options.channels, options.layers, options.steps, options.batch))
         loads.append(os.getloadavg()[0])
         print(found[-1], flush=True)
-    options.out.write_text(page(found, options, sum(loads) / len(loads)), encoding="utf-8")
-    print(options.out)
+        options.out.write_text(page(found, options, sum(loads) / len(loads)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def launches(channels: int, stride: int) -> list[tiles.Launch]:
     settings = (edge.numbers, [stride], True, 1e-5)
     with tiles.recorded() as found:
         one = ([x], [alpha], weights)
-        out, kept, mean, variance = mixed.forward(*one, none, none, *settings, True)
+        out, kept, mean, variance = mixed.forward(*one, none, none, *settings, torch.float32)
         mixed.backward(out, *one, kept, mean, variance, *settings, [7])
         branches, flags = [x] * 6, [True] * 5 + [False]
         out, mean, variance = mix.forward(branches, alpha[:6], none, none, flags, True, 1e-5)

@@ -148,6 +148,17 @@ def test_only_what_is_asked_for(monkeypatch):
             assert torch.equal(value, everything[k + 1])
 
 
+@pytest.mark.parametrize("channels", [3, 8])
+def test_what_is_kept_in_bfloat16(channels):
+    case = (*tensors((2, channels, 6, 7), Edge(FEW)), Edge(FEW))
+    whole, half = derive(*case, "triton"), derive(*case, "triton", storage="bfloat16")
+    assert torch.equal(whole[0], half[0])
+    largest = max(g.norm() for g in whole[3:])
+    for a, b in zip(half[1:], whole[1:], strict=True):
+        assert (a - b).norm() <= spec.BFLOAT16_ERROR * max(b.norm(), 0.1 * largest)
+    assert not torch.equal(half[1], whole[1])
+
+
 def test_torch_accepts_the_operators(monkeypatch):
     monkeypatch.setenv(dispatch.VARIABLE, "triton")
     edge = Edge(("max_pool_3x3", "skip_connect", "dil_conv_3x3"))
@@ -157,9 +168,9 @@ def test_torch_accepts_the_operators(monkeypatch):
     ops, settings = torch.ops.nasturtium, (edge.numbers, [1], True, 1e-5)
     before = dispatch.ran.copy()
     torch.library.opcheck(
-        ops.mixed_operation, ([own[0]], [own[1]], own[2:], none, none, *settings, True)
+        ops.mixed_operation, ([own[0]], [own[1]], own[2:], none, none, *settings, torch.float32)
     )
-    kept = ops.mixed_operation([x], [alpha], weights, none, none, *settings, True)[1]
+    kept = ops.mixed_operation([x], [alpha], weights, none, none, *settings, torch.float32)[1]
     torch.library.opcheck(
         ops.mixed_operation_backward,
         (grad, [x], [alpha], weights, kept, mean, variance, *settings, [7]),
