@@ -59,6 +59,7 @@ def test_without_a_compiler_there_is_one_line(small, monkeypatch, capsys):
     assert "no compiler" in capsys.readouterr().err
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # torch's own, of a guard
 def test_every_cell_is_compiled_by_itself(monkeypatch):
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))
     cells = Subject("cells", lambda c: CellSearchNetwork(c, 10, cells=1), (6, 5), network=True)

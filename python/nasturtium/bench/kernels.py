@@ -93,7 +93,9 @@ def check_compiler() -> None:
         raise UserError(f"torch.compile does not work here: {reason}") from wrong
 
 
-def measure(runs: int = RUNS, *, compiled: bool = False, networks: bool = False) -> Iterator[Row]:
+def measure(
+    runs: int = RUNS, *, compiled: bool = False, networks: bool = False, sizes: int | None = None
+) -> Iterator[Row]:
     """All rows, as they come.
 
     Args:
@@ -101,6 +103,7 @@ def measure(runs: int = RUNS, *, compiled: bool = False, networks: bool = False)
         compiled: also what torch compiles, which needs a compiler and some time; of a network each
             cell, which takes an hour.
         networks: whole search steps as well.
+        sizes: of each subject so many, the first; all if None.
 
     Raises:
         UserError: torch is to compile and cannot.
@@ -109,10 +112,10 @@ def measure(runs: int = RUNS, *, compiled: bool = False, networks: bool = False)
         check_compiler()
     yield from roofline(runs)
     for subject in EDGES:
-        for size in subject.sizes:
-            yield from _of_size(subject, size, runs, compiled)
+        for size in subject.sizes[:sizes]:
+            yield from _of_size(subject, size, runs, compiled and subject.compiled)
     for subject in NETWORKS if networks else ():
-        for size in subject.sizes:
+        for size in subject.sizes[:sizes]:
             yield from _of_size(subject, size, min(runs, 2), compiled)
 
 

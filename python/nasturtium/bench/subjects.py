@@ -65,6 +65,7 @@ class Subject:
         speedups: by peer, least times its time at the first size on a processor with AVX-512 and
             two threads; and at the others.
         speedups_avx2: the same with AVX2, at the first size.
+        compiled: whether torch's compiled form of it is worth the time.
         flops: floating-point operations of a step, by the size.
         moved: bytes of a step that must be read or written.
     """
@@ -78,6 +79,7 @@ class Subject:
     kept: float | None = None
     speedups: tuple[Mapping[str, float], Mapping[str, float]] = ({}, {})
     speedups_avx2: Mapping[str, float] = field(default_factory=dict)
+    compiled: bool = True
     flops: Callable[[Size], float] | None = None
     moved: Callable[[Size], float] | None = None
     times_eager: float = spec.TIMES_EAGER
@@ -114,6 +116,7 @@ EDGES = [
         partial(MixedEdge, storage="bfloat16"),
         (len(spec.CANDIDATES),),
         kept=spec.STORAGE["bfloat16"],
+        compiled=False,  # plain torch's is the one above
         epsilons=spec.BFLOAT16_ERROR / torch.finfo(torch.float32).eps,
     ),
     Subject(
