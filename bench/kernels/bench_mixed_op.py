@@ -1,6 +1,7 @@
 """Times the fused mixed operation beside plain torch and writes a table.
 
-    python bench/kernels/bench_mixed_op.py [--threads 1 2] [--compile] [--networks] [--first] [--out FILE]
+    python bench/kernels/bench_mixed_op.py [--threads 1 2] [--compile] [--networks] [--first]
+                                           [--out FILE]
 
 Results are checked first. The rows are those of `nasturtium bench kernels`, once for each number of
 threads, with the machine and the versions beside them; `--first`: of the first size of each edge.
