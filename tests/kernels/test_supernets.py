@@ -101,7 +101,7 @@ def test_alternating_steps_stay_together() -> None:
     digits = load("digits")
     images, labels = torch.as_tensor(digits.x)[:256] / 16, torch.as_tensor(digits.y)[:256]
     torch.manual_seed(1)
-    first, start, steps = SearchNetwork(4, 10, layers=2, inputs=1), start_of(2), 50
+    first, start, steps = SearchNetwork(4, 10, layers=2, inputs=1), start_of(2), 10
     before = dispatch.ran.copy()
     fused, plain = (
         alternate(copy.deepcopy(first), form, start, images, labels, steps=steps, batch=16)
@@ -111,7 +111,7 @@ def test_alternating_steps_stay_together() -> None:
     assert ran["mixed_operation_backward", "cpu"] == 2 * steps * 2 * 4  # two cells of four nodes
     assert ran["mixed_operation", "reference"] == 0
     assert fused.alphas.shape == (steps + 1, *start.shape)
-    assert float((plain.alphas[-1] - start).abs().max()) > 3e-3
+    assert float((plain.alphas[-1] - start).abs().max()) > 1e-3
     assert float((fused.alphas - plain.alphas).abs().max()) < 1e-3
 
 
