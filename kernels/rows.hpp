@@ -38,6 +38,17 @@ void add_sum(const float* z, Index count, Index pixel, double* sum) {
                  over_pixels<L>(count, pixel, [p = z + q](Index at) { return S::load(p + at); }));
 }
 
+// sum[c] += sum of z - mean[c].
+template <int L>
+void add_rest(const float* z, const float* mean, Index count, Index pixel, double* sum) {
+  using S = Simd<L>;
+  for (Index q = 0; q < pixel; q += L) {
+    const typename S::vec m = S::load(mean + q);
+    add_lanes<L>(sum + q, over_pixels<L>(count, pixel,
+                                         [=, p = z + q](Index at) { return S::load(p + at) - m; }));
+  }
+}
+
 // sum[c] += sum of g (z - mean[c]): centered first, or a large mean would drown the rest.
 template <int L>
 void add_product(const float* g, const float* z, const float* mean, Index count, Index pixel,

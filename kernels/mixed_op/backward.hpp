@@ -14,9 +14,13 @@ struct Backward {
   float* inner = nullptr;  // gradients of normalized first halves, [seconds][N] images
   // [norms][pixel]: means of the gradient and of alpha times it, and the factor of what was kept.
   float *center = nullptr, *weighted = nullptr, *slope = nullptr;
+  // [norms][pixel]: what a mean lost when it was rounded, which counts next to small deviations;
+  // and [units][norms][pixel]: the sums that it comes from.
+  double *rest = nullptr, *rests = nullptr;
   // [units][terms][3][pixel]: sums of alpha times gradient times centered term, of alpha times
-  // gradient, and of the gradient; and [batch][terms]: the gradients of alpha.
-  double *products = nullptr, *of_alpha = nullptr;
+  // gradient, and of the gradient; [batch][terms]: the gradients of alpha; and [batch][pixel]: sums
+  // of the gradient.
+  double *products = nullptr, *of_alpha = nullptr, *of_grad = nullptr;
   float* shares = nullptr;  // [units][share] gradients of weights, if they are wanted
   Index share = 0, offset[kMostStages] = {}, inner_of[kMostStages] = {};
   int seconds = 0;
@@ -36,6 +40,9 @@ struct Backward {
     for (int i = 0; i < 3; ++i) arena.reserve<float>(e.plan.norms * e.pixel);
     arena.reserve<double>(products_size);
     arena.reserve<double>(e.s.batch * f.many);
+    arena.reserve<double>(e.s.batch * e.pixel);
+    arena.reserve<double>(e.plan.norms * e.pixel);
+    arena.reserve<double>(e.units.count * e.plan.norms * e.pixel);
     arena.reserve<float>(inner_size);
     arena.reserve<float>(shares_size);
     if (!arena.allocate()) return false;
@@ -45,6 +52,11 @@ struct Backward {
     products = arena.take<double>(products_size);
     std::memset(products, 0, static_cast<std::size_t>(products_size) * sizeof(double));
     of_alpha = arena.take<double>(e.s.batch * f.many);
+    of_grad = arena.take<double>(e.s.batch * e.pixel);
+    rest = arena.take<double>(e.plan.norms * e.pixel);
+    rests = arena.take<double>(e.units.count * e.plan.norms * e.pixel);
+    for (Index i = 0; i < e.plan.norms * e.pixel; ++i) rest[i] = 0;
+    for (Index i = 0; i < e.units.count * e.plan.norms * e.pixel; ++i) rests[i] = 0;
     inner = arena.take<float>(inner_size);
     shares = arena.take<float>(shares_size);
     std::memset(shares, 0, static_cast<std::size_t>(shares_size) * sizeof(float));
@@ -82,10 +94,14 @@ struct Backward {
           f.pool(kind, from, y, rows, t.chunk);
         add_product<L>(own + at, term, e.mix_mean + m * e.pixel, count, e.pixel,
                        t.sums + m * e.pixel);
+        const int norm = e.plan.norm_of[k];
+        if (f.training && norm >= 0)
+          add_rest<L>(term, e.mix_mean + m * e.pixel, count, e.pixel, rest_of(unit, norm));
       }
       add_sum<L>(own + at, count, e.pixel, t.sums + f.many * e.pixel);
     });
-    const double* of_grad = t.sums + f.many * e.pixel;
+    const double* total = t.sums + f.many * e.pixel;
+    for (Index c = 0; c < e.pixel; ++c) of_grad[n * e.pixel + c] = total[c];
     for (int m = 0; m < f.many; ++m) {
       const double weight = static_cast<double>(e.weights_of(f.alpha, n)[f.candidate[m]]);
       const double* found = t.sums + m * e.pixel;
@@ -93,8 +109,8 @@ struct Backward {
       for (Index c = 0; c < e.pixel; ++c) {
         sum += found[c] * static_cast<double>(e.mix_inverse[m * e.pixel + c]);
         to[c] += weight * found[c];
-        to[e.pixel + c] += weight * of_grad[c];
-        to[2 * e.pixel + c] += of_grad[c];
+        to[e.pixel + c] += weight * total[c];
+        to[2 * e.pixel + c] += total[c];
       }
       of_alpha[n * f.many + m] = sum;
     }
@@ -106,11 +122,18 @@ struct Backward {
       sum += f.e.of_pixel(products + ((unit * f.many + term) * 3 + which) * f.e.pixel, channel);
     return sum;
   }
-  // Where a gradient times centered value has this sum.
-  void set_slope(int norm, Index c, double product_sum) const {
+  double* rest_of(Index unit, int norm) const {
+    return rests + (unit * f.e.plan.norms + norm) * f.e.pixel;
+  }
+  // Where a gradient, and a gradient times centered value, have these sums.
+  void set_slope(int norm, Index c, double sum, double product_sum) const {
     const Index at = norm * f.e.pixel + c;
+    double lost = 0;
+    for (Index unit = 0; unit < f.e.units.count; ++unit)
+      lost += f.e.of_pixel(rest_of(unit, norm), c);
+    rest[at] = lost / f.e.elements();
     const double r = static_cast<double>(f.e.inverse[at]);
-    slope[at] = static_cast<float>(-r * r * r * product_sum / f.e.elements());
+    slope[at] = static_cast<float>(-r * r * r * (product_sum - rest[at] * sum) / f.e.elements());
   }
 
   void settle_outer(float* grad_alpha) const {
@@ -119,7 +142,7 @@ struct Backward {
     for (int m = 0; m < f.many; ++m) {
       const int norm = e.plan.norm_of[f.candidate[m]];
       for (Index c = 0; norm >= 0 && f.training && c < e.pixel; ++c) {
-        set_slope(norm, c, product(m, 0, c));
+        set_slope(norm, c, product(m, 1, c), product(m, 0, c));
         weighted[norm * e.pixel + c] = static_cast<float>(product(m, 1, c) / count);
         center[norm * e.pixel + c] = static_cast<float>(product(m, 2, c) / count);
       }
@@ -129,20 +152,31 @@ struct Backward {
     for (int m = 0; m < f.many; ++m) {
       double sum = 0;
       for (Index n = 0; n < e.s.batch; ++n) {
-        const double found = of_alpha[n * f.many + m];
+        const double found = of_alpha[n * f.many + m] - lost(m, n);
         if (e.s.each) grad_alpha[n * e.s.count + f.candidate[m]] = static_cast<float>(found);
         sum += found;
       }
       if (!e.s.each) grad_alpha[f.candidate[m]] = static_cast<float>(sum);
     }
   }
+  // What the gradient of alpha has too much of, by an image and a rounded mean.
+  double lost(int term, Index n) const {
+    const Edge& e = f.e;
+    const int norm = e.plan.norm_of[f.candidate[term]];
+    double sum = 0;
+    for (Index c = 0; norm >= 0 && f.training && c < e.s.channels; ++c)
+      sum += of_grad[n * e.pixel + c] * rest[norm * e.pixel + c] *
+             static_cast<double>(e.mix_inverse[term * e.pixel + c]);
+    return sum;
+  }
   void settle_inner() const {
     const Edge& e = f.e;
     for (int i = 0; i < e.plan.stages; ++i)
       for (Index c = 0; e.plan.stage[i].second && f.training && c < e.pixel; ++c) {
         const int norm = e.plan.stage[i].norm - 1;
-        set_slope(norm, c, e.total(norm, 1, c));
-        center[norm * e.pixel + c] = static_cast<float>(e.total(norm, 0, c) / e.elements());
+        const double sum = e.total(norm, 0, c);
+        set_slope(norm, c, sum, e.total(norm, 1, c));
+        center[norm * e.pixel + c] = static_cast<float>(sum / e.elements());
       }
   }
 
@@ -155,6 +189,7 @@ struct Backward {
       const float r = e.inverse[at + c];
       t.scale[c] = weight * r;
       t.shift[c] = outer && e.s.each ? r * (weight * center[at + c] - weighted[at + c]) : 0;
+      if (f.training) t.shift[c] -= slope[at + c] * static_cast<float>(rest[at + c]);
     }
     if (f.training)
       branch_gradient<L>({t.scale, center + at, t.shift, slope + at, e.mean + at}, g, z, pixels,
@@ -214,6 +249,7 @@ struct Backward {
           mask_row<L>(t.source + (y + r) * g.pitch, g.out_row(), to + at + r * g.out_row());
         add_sum<L>(to + at, count, e.pixel, e.first(unit, norm));
         add_product<L>(to + at, before + at, about, count, e.pixel, e.second(unit, norm));
+        if (f.training) add_rest<L>(before + at, about, count, e.pixel, rest_of(unit, norm));
       });
     }
   }

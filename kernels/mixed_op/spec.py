@@ -101,7 +101,8 @@ class Edge:
     @property
     def kept_norms(self) -> list[int]:
         """Which normalizations follow a pointwise convolution."""
-        found, norm = [], 0
+        found: list[int] = []
+        norm = 0
         for name in self.candidates:
             count = self.norms_of(name)
             if "pool" not in name:

@@ -145,7 +145,7 @@ class Verdict:
 
 
 def _floors(
-    x: Tensor, alpha: Tensor, grad: Tensor, edge: Edge, exact: Sequence[Tensor]
+    x: Tensor, alpha: Tensor, grad: Tensor, edge: Edge, exact: Sequence[Tensor], given: bool
 ) -> list[float]:
     """Least scales of the results.
 
@@ -153,8 +153,9 @@ def _floors(
     Weights before a normalization may have next to no gradient (with one channel they only scale
     it): a tenth of the largest of all weights.
     """
-    skipped = "skip_connect" in edge.candidates and edge.stride == 1
-    size = max(x.square().mean().sqrt().item(), 1.0) if skipped else 1.0  # all else is normalized
+    # What is normalized by its own statistics has length one.
+    as_x = given or ("skip_connect" in edge.candidates and edge.stride == 1)
+    size = max(x.square().mean().sqrt().item(), 1.0) if as_x else 1.0
     terms = grad.numel() / (len(x) if alpha.dim() == 2 else 1)
     largest = max([g.abs().max().item() for g in exact[3:]], default=0.0)
     return [0.0, 0.0, 0.1 * size * math.sqrt(terms), *[0.1 * largest] * len(exact[3:])]
@@ -174,7 +175,7 @@ def judge(
     case = (x, alpha, weights, grad, edge)
     ours, eager = (derive(*case, mode=kind, **more) for kind in (mode, "reference"))
     exact = exactly(*case, **more)
-    found, floors = [], _floors(x, alpha, grad, edge, exact)
+    found, floors = [], _floors(x, alpha, grad, edge, exact, more.get("running") is not None)
     bars = {"times_eager": spec.TIMES_EAGER, "epsilons": spec.EPSILONS}
     for number, (a, b, c, floor) in enumerate(zip(ours, eager, exact, floors, strict=True)):
         sound, strict = (within(a, b, c, floor=least, **bars) for least in (floor, 0.0))
