@@ -101,7 +101,7 @@ def measure(
     Args:
         runs: of which the best counts; a network has two at most, since a step takes seconds.
         compiled: also what torch compiles, which needs a compiler and some time; of a network each
-            cell, which takes an hour.
+            cell, which takes long.
         networks: whole search steps as well.
         sizes: of each subject so many, the first; all if None.
 
