@@ -173,6 +173,7 @@ class MixedEdge(nn.Module):
             training=training,
             momentum=self.momentum,
             epsilon=self.epsilon,
+            storage=self.storage,
         )
         if training and tracked and norms:
             count_batch(norms, used(self.edge, index))

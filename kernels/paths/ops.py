@@ -16,7 +16,7 @@ from torch import Tensor
 from .. import dispatch
 from ..mixed_op import ops as mixed
 from ..mixed_op.layout import gradients, outputs
-from ..mixed_op.spec import CANDIDATES, Edge, as_edge
+from ..mixed_op.spec import CANDIDATES, Edge, as_edge, check_storage
 from ..statistics import Running, stacked
 from . import reference
 from .spec import MOST_PATHS, Paths, chosen, owners
@@ -41,9 +41,9 @@ def _forward(
     stride: int,
     training: bool,
     epsilon: float,
-    keep: bool,
+    keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The sum, what the backward pass needs (if ``keep``), and the statistics ``[norms, C]``.
+    """The sum, what the backward pass needs (as ``keep`` or not), and statistics ``[norms, C]``.
 
     ``weights``, ``mean`` and ``variance`` are those of all candidates; the latter two are read when
     not training. Statistics that are returned are zero where nothing was normalized.
@@ -72,11 +72,12 @@ def _(
     stride: int,
     training: bool,
     epsilon: float,
-    keep: bool,
+    keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     out, kept, mean, variance = outputs([x], mean, variance, candidates, [stride], training, keep)
     if keep:
-        kept = x.new_empty((torch.library.get_ctx().new_dynamic_size(), *kept.shape[1:]))
+        images = torch.library.get_ctx().new_dynamic_size()
+        kept = kept.new_empty((images, *kept.shape[1:]))
     return out, kept, mean, variance
 
 
@@ -165,6 +166,7 @@ def path_select(
     training: bool = True,
     momentum: float = 0.1,
     epsilon: float = 1e-5,
+    storage: str = "float32",
 ) -> Tensor:
     """``sum over p of gates[p] candidate[index[p]](x)``: sampled paths of an edge, and no others.
 
@@ -188,6 +190,7 @@ def path_select(
         training: whether mean and variance are those of the batch.
         momentum: weight of the batch in the running statistics.
         epsilon: added to the variances.
+        storage: format of what is kept for the backward pass, as in ``mixed_operation``.
 
     Returns:
         ``[N, C, ceil(H / stride), ceil(W / stride)]``, channels-last where the kernel ran.
@@ -220,7 +223,9 @@ def path_select(
             training=training,
             momentum=momentum,
             epsilon=epsilon,
+            storage=storage,
         )
+    check_storage(storage)
     unsupported = mixed.unsupported([x], [gates, *weights], [edge], training)
     each = gates.dim() == 2
     if mixed.chosen(x.device.type, str(x.dtype), unsupported, each) == "reference":
@@ -228,7 +233,7 @@ def path_select(
             x, index, gates, weights, edge, running,
             training=training, momentum=momentum, epsilon=epsilon,
         )  # fmt: skip
-    return _compiled(x, index, gates, weights, edge, running, training, momentum, epsilon)
+    return _compiled(x, index, gates, weights, edge, running, training, momentum, epsilon, storage)
 
 
 def _compiled(
@@ -241,11 +246,13 @@ def _compiled(
     training: bool,
     momentum: float,
     epsilon: float,
+    storage: str,
 ) -> Tensor:
     mean = variance = x.new_empty(0)
     if not training and running is not None and edge.norms:
         mean, variance = stacked(running)
-    keep = torch.is_grad_enabled() and any(t.requires_grad for t in (x, gates, *weights))
+    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (x, gates, *weights))
+    keep = getattr(torch, storage) if wanted else None
     out: Tensor
     out, _, mean, variance = _forward(
         x, index, gates, list(weights), mean, variance,

@@ -255,12 +255,12 @@ def test_torch_accepts_the_operators(training, index):
     own = [t.clone().requires_grad_() for t in (x, gates, *weights)]
     ops, settings_ = torch.ops.nasturtium, (edge.numbers, 1, training, 1e-5)
     before = dispatch.ran.copy()
-    for keep in (True, False):
+    for keep in (torch.float32, torch.bfloat16, None):
         inputs = own if keep else [t.detach() for t in own]
         torch.library.opcheck(
             ops.path_select, (inputs[0], number, inputs[1], inputs[2:], *given_, *settings_, keep)
         )
-    kept = ops.path_select(x, number, gates, weights, *given_, *settings_, True)[1]
+    kept = ops.path_select(x, number, gates, weights, *given_, *settings_, torch.float32)[1]
     for needs in (1, 2, 4, 7):
         torch.library.opcheck(
             ops.path_select_backward,
@@ -269,9 +269,10 @@ def test_torch_accepts_the_operators(training, index):
     assert set(dispatch.ran - before) == {(NAME, "cpu"), (f"{NAME}_backward", "cpu")}
 
 
-def test_one_compiled_graph_serves_every_index():
+@pytest.mark.parametrize("storage", spec.STORAGE)
+def test_one_compiled_graph_serves_every_index(storage):
     torch.manual_seed(0)
-    edges = [MixedEdge(4) for _ in range(2)]
+    edges = [MixedEdge(4, storage=storage) for _ in range(2)]
     edges[1].load_state_dict(edges[0].state_dict())
     x = torch.randn(3, 4, 6, 6)
     torch._dynamo.utils.counters.clear()
