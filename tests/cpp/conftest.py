@@ -10,7 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from sanitized import ADDRESS, THREAD, Sanitized, write_texts
+from mutate import write_texts
+from sanitizers import ADDRESS, THREAD, Sanitized
 
 
 def _build(factory: pytest.TempPathFactory, name: str, flags: tuple[str, ...]) -> Sanitized:

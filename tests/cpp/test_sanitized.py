@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from sanitized import Sanitized
+from sanitizers import Sanitized
 
 
 def test_all_operations(address: Sanitized, texts: list[Path]) -> None:
