@@ -43,7 +43,12 @@ def stacked(running: Running) -> tuple[Tensor, Tensor]:
 
 
 def update(
-    running: Running, mean: Tensor, variance: Tensor, momentum: float, elements: int
+    running: Running,
+    mean: Tensor,
+    variance: Tensor,
+    momentum: float,
+    elements: int,
+    used: Tensor | None = None,
 ) -> None:
     """Move towards the statistics of a batch, in place.
 
@@ -53,8 +58,14 @@ def update(
         variance: the biased variances, of the same shape; the unbiased ones are kept.
         momentum: weight of the batch.
         elements: values of one channel in the batch, more than one.
+        used: bool ``[normalizations]``, those that are moved; all if not given.
     """
     with torch.no_grad():
         unbiased = variance * (elements / (elements - 1))
-        torch._foreach_lerp_(list(running.means), list(mean.unbind()), momentum)
-        torch._foreach_lerp_(list(running.variances), list(unbiased.unbind()), momentum)
+        for kept, found in ((running.means, mean), (running.variances, unbiased)):
+            if used is None:
+                torch._foreach_lerp_(list(kept), list(found.unbind()), momentum)
+                continue
+            factors = (momentum * used).to(mean.device)
+            for own, new, factor in zip(kept, found, factors, strict=True):
+                own.lerp_(new, factor)

@@ -17,7 +17,7 @@ from .. import dispatch
 from ..mixed_op import ops as mixed
 from ..mixed_op.layout import gradients, outputs
 from ..mixed_op.spec import CANDIDATES, Edge, as_edge, check_storage
-from ..statistics import Running, stacked
+from ..statistics import Running, stacked, update
 from . import reference
 from .spec import MOST_PATHS, Paths, chosen, owners
 
@@ -260,15 +260,7 @@ def _compiled(
     )  # fmt: skip
     if training and running is not None and edge.norms:
         elements = out.numel() // out.shape[1]
-        with torch.no_grad():
-            factors = (momentum * used(edge, index)).to(x.device)
-            pairs = (
-                (running.means, mean),
-                (running.variances, variance * (elements / (elements - 1))),
-            )
-            for kept, found in pairs:
-                for own, new, factor in zip(kept, found, factors, strict=True):
-                    own.lerp_(new, factor)
+        update(running, mean, variance, momentum, elements, used(edge, index))
     return out
 
 
