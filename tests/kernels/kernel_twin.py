@@ -1,4 +1,4 @@
-"""The mixed operation in loops over pixels, and what the tests of the kernels measure errors by."""
+"""The mixed operation in loops over pixels."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-
-from nasturtium.testing.edges import error, within
-
-__all__ = ["Array", "error", "halved", "mixed_twin", "normalized", "pool", "separable", "within"]
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_twin import error, within
 from torch import Tensor
 
 from nasturtium.kernels import (
@@ -20,6 +19,7 @@ from nasturtium.kernels import (
 )
 from nasturtium.kernels.aggregated import fourier, reference, spec
 from nasturtium.kernels.aggregated.ops import NAME, explain
+from nasturtium.testing.edges import error, within
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from kernel_twin import error
 from test_separable_bank import Case
 
 from nasturtium.kernels import KernelFallback, dispatch, gpu, separable_bank
 from nasturtium.kernels.separable import cuda
 from nasturtium.kernels.separable.ops import explain
+from nasturtium.testing.edges import error
 
 launch = pytest.importorskip("nasturtium.kernels.separable.launch", reason="triton is missing")
 tiles = pytest.importorskip("nasturtium.kernels.separable.tiles")

@@ -10,12 +10,12 @@ import sys
 
 import pytest
 import torch
-from kernel_twin import within
 from test_normalize_and_mix import derive, exactly, running, tensors
 
 from nasturtium.cli.app import run
 from nasturtium.kernels import KernelFallback, Running, dispatch, example, gpu, normalize_and_mix
 from nasturtium.kernels.mix.ops import NAME, explain
+from nasturtium.testing.edges import within
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_twin import error, within
 from torch import Tensor
 
 from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation, node_sum
@@ -14,6 +13,7 @@ from nasturtium.kernels.mixed_op import spec
 from nasturtium.kernels.mixed_op.module import mix_edges
 from nasturtium.kernels.mixed_op.ops import NAME
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
+from nasturtium.testing.edges import error, within
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from kernel_twin import normalized, within
+from kernel_twin import normalized
 from torch import Tensor
 
 from nasturtium.kernels import KernelFallback, Running, dispatch, normalize_and_mix
 from nasturtium.kernels.mix import spec
 from nasturtium.kernels.mix.ops import NAME, explain
+from nasturtium.testing.edges import within
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from kernel_twin import error, mixed_twin
+from kernel_twin import mixed_twin
 from test_mixed_op import nearest_to_a_kink, statistics, tensors
 from torch import Tensor
 
@@ -22,6 +22,7 @@ from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
 from nasturtium.kernels.paths.ops import used
 from nasturtium.kernels.paths.reference import path_select as definition
 from nasturtium.kernels.paths.spec import chosen
+from nasturtium.testing.edges import error
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 

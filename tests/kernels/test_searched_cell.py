@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from kernel_twin import Array, error, normalized, pool, within
+from kernel_twin import Array, normalized, pool
 from torch import Tensor
 
 from nasturtium.bench.subjects import kept_bytes
@@ -20,6 +20,7 @@ from nasturtium.kernels.cell import spec
 from nasturtium.kernels.cell.ops import NAME, explain
 from nasturtium.kernels.cell.reference import searched_cell as reference_cell
 from nasturtium.kernels.supernets.nb201 import SearchedCell
+from nasturtium.testing.edges import error, within
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 

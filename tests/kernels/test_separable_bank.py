@@ -9,12 +9,13 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from kernel_twin import error, separable, within
+from kernel_twin import separable
 from torch import Tensor
 
 from nasturtium.kernels import KernelFallback, dispatch, separable_bank
 from nasturtium.kernels.separable import spec
 from nasturtium.kernels.separable.ops import NAME, explain
+from nasturtium.testing.edges import error, within
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 

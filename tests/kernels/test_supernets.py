@@ -6,7 +6,6 @@ import copy
 
 import pytest
 import torch
-from kernel_twin import error
 from torch import Tensor, nn
 
 from nasturtium.bench.alternation import alternate, found_edges, start_of
@@ -20,6 +19,7 @@ from nasturtium.kernels import (
 )
 from nasturtium.kernels.mixed_op.spec import CANDIDATES
 from nasturtium.kernels.supernets.darts import edges_of
+from nasturtium.testing.edges import error
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 

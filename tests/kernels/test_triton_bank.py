@@ -7,11 +7,11 @@ import math
 
 import pytest
 import torch
-from kernel_twin import error
 from test_separable_bank import FOUR, Case
 
 from nasturtium.kernels import dispatch
 from nasturtium.kernels.separable.ops import NAME
+from nasturtium.testing.edges import error
 
 tiles = pytest.importorskip("nasturtium.kernels.tiles", reason="triton is not installed")
 

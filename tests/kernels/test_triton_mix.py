@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from kernel_twin import within
 from test_normalize_and_mix import check, derive, exactly, running, tensors
 
 from nasturtium.kernels import Running, dispatch, normalize_and_mix
 from nasturtium.kernels.mix import spec
 from nasturtium.kernels.mix.ops import NAME, explain
+from nasturtium.testing.edges import within
 
 tiles = pytest.importorskip("nasturtium.kernels.tiles", reason="triton is not installed")
 

@@ -7,7 +7,6 @@ import math
 
 import pytest
 import torch
-from kernel_twin import error, within
 from test_mixed_op import check, derive, exactly, nearest_to_a_kink, statistics, tensors
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation, no
 from nasturtium.kernels.mixed_op import spec
 from nasturtium.kernels.mixed_op.ops import NAME, explain
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
+from nasturtium.testing.edges import error, within
 
 pytest.importorskip("nasturtium.kernels.tiles", reason="triton is not installed")
 
