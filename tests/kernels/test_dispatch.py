@@ -90,6 +90,8 @@ def test_an_unknown_mode_names_the_known_ones(monkeypatch):
 
 
 def test_what_is_picked_on_a_gpu(monkeypatch):
+    importlib.import_module("nasturtium.kernels.separable.ops")  # which registers its kernels
+
     def picked(operator=NAME):
         choice = dispatch.choose(operator, device="cuda", dtype="torch.float32")
         return choice.name, choice.reason
