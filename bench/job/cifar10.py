@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from runs import DATA, read, write_page
+from runs import DATA, interval, read, write_page
 
 from nasturtium.data import Split, from_arrays
 from nasturtium.evaluators import Recipe
@@ -39,7 +39,6 @@ from nasturtium.rng import derive
 from nasturtium.study import Store, Study
 
 ROWS = 10_000
-RESAMPLES = 10_000
 
 
 def images(part: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
@@ -110,19 +109,6 @@ def _store(folder: Path) -> Store:
     if name in Store.studies(folder / "study.db"):
         return Store.open(folder / "study.db", name)
     return Store.create(folder / "study.db", name, config={})
-
-
-def interval(differences: npt.NDArray[np.float64]) -> tuple[float, float, float]:
-    """Mean and 95 % interval of differences [seeds, images], resampling seeds and images."""
-    generator = np.random.Generator(np.random.Philox(key=0))
-    seeds, n = differences.shape
-    means = []
-    for _ in range(RESAMPLES):
-        rows = generator.integers(seeds, size=seeds)
-        columns = generator.integers(n, size=n)
-        means.append(differences[rows][:, columns].mean())
-    low, high = np.quantile(means, [0.025, 0.975])
-    return float(differences.mean()), float(low), float(high)
 
 
 def main() -> None:
