@@ -135,9 +135,10 @@ struct Slope {
   const float *scale, *center, *shift, *slope, *mean;
 };
 
+// Inlined into its large callers, its pointers would be spilled inside the loop.
 template <int L>
-void branch_gradient(const Slope& by, const float* g, const float* z, Index count, Index pixel,
-                     float* out) {
+[[gnu::noinline]] void branch_gradient(const Slope& by, const float* g, const float* z, Index count,
+                                       Index pixel, float* out) {
   using S = Simd<L>;
   using vec = typename S::vec;
   for (Index q = 0; q < pixel; q += L) {

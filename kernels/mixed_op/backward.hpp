@@ -30,7 +30,7 @@ struct Backward {
     const Edge& e = f.e;
     for (int i = 0; i < e.plan.stages; ++i) {
       offset[i] = share;
-      const Index inputs = e.filter[i].kernel ? e.s.channels : 2 * e.s.channels;
+      const Index inputs = e.filter[i].kernel ? e.own : 2 * e.own;
       share += (e.filter[i].tap_count() + inputs) * e.pixel;
       if (e.plan.stage[i].second) inner_of[i] = seconds++;
     }

@@ -124,28 +124,18 @@ struct Edge {
       filter[i].kernel = plan.stage[i].kernel;
       filter[i].dilation = plan.stage[i].dilation;
       if (filter[i].kernel)
-        filter[i].reserve(arena, s.channels, pixel);
+        filter[i].reserve(arena, own, pixel);
       else
         HalveFilter::reserve(arena, s.channels, pixel);
     }
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kMostNorms * pixel);
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kCandidates * pixel);
     arena.reserve<double>(units.count * plan.norms * 2 * pixel);
-    Arena repeated;
-    repeated.reserve<float>(packs > 1 ? 25 * s.channels : 0);
-    repeated.reserve<float>(packs > 1 ? s.channels * s.channels : 0);
-    if (!arena.allocate() || !repeated.allocate()) return false;
-    float* taps = repeated.take<float>(packs > 1 ? 25 * s.channels : 0);
-    float* point = repeated.take<float>(packs > 1 ? s.channels * s.channels : 0);
+    if (!arena.allocate()) return false;
     for (int i = 0; i < plan.stages; ++i) {
       const float *one = weights[2 * i], *other = weights[2 * i + 1];
-      if (packs > 1) {
-        repeat(filter[i], one, other, taps, point);
-        one = taps;
-        other = point;
-      }
       if (filter[i].kernel)
-        filter[i].take(arena, s.channels, pixel, one, other);
+        filter[i].take(arena, own, s.channels, pixel, one, other);
       else
         halve.take(arena, s.channels, pixel, one, other);
     }
@@ -159,18 +149,6 @@ struct Edge {
     return true;
   }
 
-  // Weights of one image as those of a pixel: images do not meet.
-  void repeat(const Filter& f, const float* depthwise, const float* pointwise, float* taps,
-              float* point) const {
-    const Index count = f.tap_count();
-    for (Index i = 0; i < s.channels * s.channels; ++i) point[i] = 0;
-    for (Index c = 0; c < s.channels; ++c) {
-      const Index first = c / own * own;
-      for (Index t = 0; t < count; ++t) taps[c * count + t] = depthwise[(c - first) * count + t];
-      for (Index a = 0; a < own; ++a)
-        point[c * s.channels + first + a] = pointwise[(c - first) * own + a];
-    }
-  }
   // A channel's sum over the images of a pixel, each of which has it.
   double of_pixel(const double* sums_, Index channel) const {
     if (packs == 1) return sums_[channel];
@@ -185,8 +163,7 @@ struct Edge {
       for (Index c = 0; c < own; ++c) {
         for (Index t = 0; t < f.tap_count(); ++t)
           from[t * pixel + c] += from[t * pixel + p * own + c];
-        for (Index a = 0; a < own; ++a)
-          point[a * pixel + c] += point[(p * own + a) * pixel + p * own + c];
+        for (Index a = 0; a < own; ++a) point[a * pixel + c] += point[a * pixel + p * own + c];
       }
   }
   // Whether images are copied into pixels of whole vectors.

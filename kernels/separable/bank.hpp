@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "separable/groups.hpp"
 #include "separable/taps.hpp"
 #include "separable/tiles.hpp"
 
@@ -46,36 +47,41 @@ struct Grid {
 };
 
 // The weights of a separable convolution as rows of channels: taps [k * k][pixel], in order and
-// turned round; pointwise weights [input][output] and [output][input].
+// turned round; pointwise weights [input][output] and [output][input]. Where a pixel holds several
+// images, of `own` channels each, its channels have the weights of their own image's.
 struct Filter {
   int kernel = 0, dilation = 1;
+  Index own = 0;
   float *taps = nullptr, *flipped = nullptr, *point = nullptr, *back = nullptr;
 
   int tap_count() const { return kernel * kernel; }
   Index padding() const { return static_cast<Index>(dilation) * (kernel - 1) / 2; }
 
-  void reserve(Arena& arena, Index channels, Index pixel) const {
+  void reserve(Arena& arena, Index own_, Index pixel) const {
     for (int i = 0; i < 2; ++i) arena.reserve<float>(tap_count() * pixel);
-    for (int i = 0; i < 2; ++i) arena.reserve<float>(channels * pixel);
+    for (int i = 0; i < 2; ++i) arena.reserve<float>(own_ * pixel);
   }
-  // depthwise is [channels][k * k], pointwise [output][input].
-  void take(Arena& arena, Index channels, Index pixel, const float* depthwise,
+  // depthwise is [own][k * k], pointwise [output][input].
+  void take(Arena& arena, Index own_, Index channels, Index pixel, const float* depthwise,
             const float* pointwise) {
+    own = own_;
     taps = arena.take<float>(tap_count() * pixel);
     flipped = arena.take<float>(tap_count() * pixel);
-    point = arena.take<float>(channels * pixel);
-    back = arena.take<float>(channels * pixel);
-    const Index last = tap_count() - 1;
-    for (Index t = 0; t <= last; ++t)
-      for (Index c = 0; c < pixel; ++c) {
-        taps[t * pixel + c] = c < channels ? depthwise[c * (last + 1) + t] : 0;
-        flipped[t * pixel + c] = c < channels ? depthwise[c * (last + 1) + last - t] : 0;
+    point = arena.take<float>(own * pixel);
+    back = arena.take<float>(own * pixel);
+    const Index count = tap_count();
+    for (Index c = 0; c < pixel; ++c) {
+      const Index b = c % own;
+      const bool inside = c < channels;
+      for (Index t = 0; t < count; ++t) {
+        taps[t * pixel + c] = inside ? depthwise[b * count + t] : 0;
+        flipped[t * pixel + c] = inside ? depthwise[b * count + count - 1 - t] : 0;
       }
-    for (Index a = 0; a < channels; ++a)
-      for (Index b = 0; b < pixel; ++b) {
-        point[a * pixel + b] = b < channels ? pointwise[b * channels + a] : 0;
-        back[a * pixel + b] = b < channels ? pointwise[a * channels + b] : 0;
+      for (Index a = 0; a < own; ++a) {
+        point[a * pixel + c] = inside ? pointwise[b * own + a] : 0;
+        back[a * pixel + c] = inside ? pointwise[a * own + b] : 0;
       }
+    }
   }
 };
 
@@ -134,11 +140,21 @@ void depthwise_half(const Grid& g, const Filter& f, const float* inside, Index y
       middle, g.out_row(), rows, g.out_width);
 }
 
+// The pointwise half of `count` pixels, by the filter's weights in one direction or the other.
+template <int L>
+void pointwise_half(const Grid& g, const Filter& f, const float* weight, const float* in,
+                    Index count, float* out, Index step) {
+  if (f.own == g.channels)
+    pointwise<L>(in, count, g.pixel, g.channels, weight, out, step);
+  else
+    grouped<L>(f.own).pointwise(in, count, g.pixel, weight, out, step);
+}
+
 template <int L>
 void separable_rows(const Grid& g, const Filter& f, const float* inside, Index y, Index rows,
                     float* middle, float* out) {
   depthwise_half<L>(g, f, inside, y, rows, middle);
-  pointwise<L>(middle, rows * g.out_width, g.pixel, g.channels, f.point, out, g.pixel);
+  pointwise_half<L>(g, f, f.point, middle, rows * g.out_width, out, g.pixel);
 }
 
 // The gradient of the depthwise half's output into `spread`, a padded image in which outputs lie
@@ -151,11 +167,15 @@ void pointwise_backward(const Grid& g, const Filter& f, const float* inside, con
     incoming(y, rows, chunk);
     if (sums) {
       depthwise_half<L>(g, f, inside, y, rows, middle);
-      outer<L>(middle, chunk, rows * g.out_width, g.pixel, g.channels, sums->point);
+      const Index count = rows * g.out_width;
+      if (f.own == g.channels)
+        outer<L>(middle, chunk, count, g.pixel, g.channels, sums->point);
+      else
+        grouped<L>(f.own).outer(middle, chunk, count, g.pixel, sums->point);
     }
     for (Index r = 0; r < rows; ++r)
-      pointwise<L>(chunk + r * g.out_row(), g.out_width, g.pixel, g.channels, f.back,
-                   spread + (y + r) * g.stride * g.pitch, g.stride * g.pixel);
+      pointwise_half<L>(g, f, f.back, chunk + r * g.out_row(), g.out_width,
+                        spread + (y + r) * g.stride * g.pitch, g.stride * g.pixel);
   });
 }
 

@@ -52,7 +52,7 @@ struct Bank {
     arena.reserve<float>(size);
     if (!arena.allocate()) return false;
     for (int k = 0; k < s.count; ++k)
-      filter[k].take(arena, s.channels, g.pixel, weights[2 * k], weights[2 * k + 1]);
+      filter[k].take(arena, s.channels, s.channels, g.pixel, weights[2 * k], weights[2 * k + 1]);
     scale = arena.take<float>(g.pixel);
     shift = arena.take<float>(g.pixel);
     zeros = arena.take<float>(g.pixel);
