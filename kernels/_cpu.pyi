@@ -53,6 +53,7 @@ def mixed_forward(
     each: list[bool],
     pack: bool = False,
     half: bool = False,
+    parts: int = 1,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...
@@ -79,6 +80,7 @@ def mixed_backward(
     each: bool = False,
     pack: bool = False,
     half: bool = False,
+    parts: int = 1,
     threads: int = 1,
     isa: str = "",
 ) -> None: ...

@@ -15,12 +15,14 @@ int weights_of(int candidate, int stride) {
 MixedShape checked(std::ptrdiff_t batch, std::ptrdiff_t channels, std::ptrdiff_t height,
                    std::ptrdiff_t width, int stride, const std::vector<int>& candidates,
                    std::size_t weights, bool training, double epsilon, bool each, bool pack,
-                   bool half) {
+                   bool half, std::ptrdiff_t parts) {
   if (batch < 1 || channels < 1 || height < 1 || width < 1)
     throw py::value_error("sizes must be positive");
   if (stride != 1 && stride != 2) throw py::value_error("stride must be 1 or 2");
-  MixedShape shape{batch, channels, height,  width, stride, 0,
-                   {},    training, epsilon, each,  pack,   half};
+  if (parts < 1 || (parts > 1 && stride != 1))
+    throw py::value_error("parts need to be positive, and the stride 1 where there are several");
+  MixedShape shape{batch,    channels, height, width, stride, 0,    {},
+                   training, epsilon,  each,   pack,  half,   parts};
   std::size_t wanted = 0;
   bool seen[kCandidates] = {};
   for (const int candidate : candidates) {
@@ -42,10 +44,11 @@ void mixed_forward(const Addresses& x, const Addresses& alpha,
                    std::ptrdiff_t channels, const std::vector<std::ptrdiff_t>& height,
                    const std::vector<std::ptrdiff_t>& width, const std::vector<int>& stride,
                    const std::vector<std::vector<int>>& candidates, bool training, double epsilon,
-                   const std::vector<bool>& each, bool pack, bool half, int threads,
-                   const std::string& isa) {
+                   const std::vector<bool>& each, bool pack, bool half, std::ptrdiff_t parts,
+                   int threads, const std::string& isa) {
   const std::size_t count = x.size();
   if (count < 1 || count > kMostEdges) throw py::value_error("need 1 to 16 edges");
+  if (parts > 1 && count > 1) throw py::value_error("edges of several parts are not summed");
   for (const std::size_t size :
        {alpha.size(), weights.size(), kept.size(), mean.size(), variance.size(), height.size(),
         width.size(), stride.size(), candidates.size(), each.size()})
@@ -55,7 +58,7 @@ void mixed_forward(const Addresses& x, const Addresses& alpha,
   for (const Addresses& some : weights) own.push_back(pointers<const float>(some));
   for (std::size_t i = 0; i < count; ++i) {
     const MixedShape shape = checked(batch, channels, height[i], width[i], stride[i], candidates[i],
-                                     own[i].size(), training, epsilon, each[i], pack, half);
+                                     own[i].size(), training, epsilon, each[i], pack, half, parts);
     edges.push_back({shape, pointer<const float>(x[i]), pointer<const float>(alpha[i]),
                      own[i].data(), pointer<void>(kept[i]), pointer<float>(mean[i]),
                      pointer<float>(variance[i])});
@@ -77,9 +80,10 @@ void mixed_backward(std::uintptr_t grad, std::uintptr_t x, std::uintptr_t alpha,
                     const Addresses& grad_weights, std::ptrdiff_t batch, std::ptrdiff_t channels,
                     std::ptrdiff_t height, std::ptrdiff_t width, int stride,
                     const std::vector<int>& candidates, bool training, double epsilon, bool each,
-                    bool pack, bool half, int threads, const std::string& isa) {
+                    bool pack, bool half, std::ptrdiff_t parts, int threads,
+                    const std::string& isa) {
   const MixedShape shape = checked(batch, channels, height, width, stride, candidates,
-                                   weights.size(), training, epsilon, each, pack, half);
+                                   weights.size(), training, epsilon, each, pack, half, parts);
   if (!grad_weights.empty() && grad_weights.size() != weights.size())
     throw py::value_error("all weights' gradients are computed, or none");
   const MixedTable& table = *find(isa).mixed;
@@ -205,14 +209,14 @@ void define_mixed(py::module_& module) {
              py::arg("batch"), py::arg("channels"), py::arg("height"), py::arg("width"),
              py::arg("stride"), py::arg("candidates"), py::arg("training"), py::arg("epsilon"),
              py::arg("each"), py::arg("pack") = false, py::arg("half") = false,
-             py::arg("threads") = 1, py::arg("isa") = "");
+             py::arg("parts") = 1, py::arg("threads") = 1, py::arg("isa") = "");
   module.def("mixed_backward", &mixed_backward, py::arg("grad"), py::arg("x"), py::arg("alpha"),
              py::arg("weights"), py::arg("kept"), py::arg("mean"), py::arg("variance"),
              py::arg("grad_x"), py::arg("grad_alpha"), py::arg("grad_weights"), py::kw_only(),
              py::arg("batch"), py::arg("channels"), py::arg("height"), py::arg("width"),
              py::arg("stride"), py::arg("candidates"), py::arg("training"), py::arg("epsilon"),
              py::arg("each") = false, py::arg("pack") = false, py::arg("half") = false,
-             py::arg("threads") = 1, py::arg("isa") = "");
+             py::arg("parts") = 1, py::arg("threads") = 1, py::arg("isa") = "");
   module.def("mix_forward", &mix_forward, py::arg("branches"), py::arg("alpha"), py::arg("out"),
              py::arg("mean"), py::arg("variance"), py::kw_only(), py::arg("pixels"),
              py::arg("channels"), py::arg("normalized"), py::arg("training"), py::arg("epsilon"),

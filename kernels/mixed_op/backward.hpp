@@ -65,7 +65,8 @@ struct Backward {
   }
 
   const float* gradient(const Scratch& t, Index n) const {
-    return whole_pixels(f.e, grad, n, f.e.whole.out_height * f.e.whole.out_width, t.wide_grad);
+    return whole_pixels(f.e, grad, n, f.e.whole.out_height * f.e.whole.out_width, f.e.s.parts,
+                        t.wide_grad);
   }
   float* inner_image(int stage, Index n) const {
     return inner + (inner_of[stage] * f.e.s.batch + n) * f.e.whole.out_size();
@@ -278,7 +279,10 @@ struct Backward {
     if (!grad_x) return;
     if (any) mask_row<L>(from, g.in_size(), to);
     others(t, n, from, own, to);
-    if (wide) own_pixels(e, to, n, g.height * g.width, grad_x);
+    if (e.s.parts > 1)
+      joined_pixels<true>(e, to, grad, n, g.height * g.width, grad_x);
+    else if (wide)
+      own_pixels(e, to, n, g.height * g.width, grad_x);
   }
 
   // What the skipped input and the pools add to the gradient of x.

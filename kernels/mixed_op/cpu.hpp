@@ -28,6 +28,9 @@ struct MixedShape {
   bool each;  // alpha is [batch][count], or else [count]
   bool pack;  // images may lie side by side in a pixel: of all edges of a sum, or of none
   bool half;  // what is kept is less its mean and in bfloat16, or else in float32
+  // Of more than one, x has as many times `channels`, of which the first are mixed and the others
+  // pass by; channel c of part k is number c * parts + k of the output. Of stride 1 only.
+  std::ptrdiff_t parts;
 };
 
 constexpr int kMostEdges = 16;
@@ -46,8 +49,8 @@ struct MixedEdge {
 };
 
 struct MixedTable {
-  // The edges' shapes differ in stride and in the input's size alone. False when memory ran out;
-  // nothing else can fail.
+  // The edges' shapes differ in stride and in the input's size alone; an edge of several parts is
+  // the only one. False when memory ran out; nothing else can fail.
   bool (*forward)(const MixedEdge* edges, int count, float* out, int threads);
   // grad_x, grad_alpha or grad_weights may be null: they are then not computed.
   bool (*backward)(const MixedShape&, const float* grad, const float* x, const float* alpha,

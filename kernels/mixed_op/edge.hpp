@@ -167,7 +167,7 @@ struct Edge {
       }
   }
   // Whether images are copied into pixels of whole vectors.
-  bool copied() const { return pixel != own; }
+  bool copied() const { return pixel != own || s.parts > 1; }
 
   double* first(Index unit, int norm) const {
     return sums + (unit * plan.norms + norm) * 2 * pixel;
@@ -288,39 +288,6 @@ bool for_images(const Edge& e, int threads, const Grid& source, const Grid* spre
                 const Body& body, bool keep_here = false) {
   return for_images<Scratch>(
       e, threads, [&](Scratch& t) { return t.allocate(e, source, spread, keep_here); }, body);
-}
-
-// `channels` floats of every pixel, from pixels `from_step` floats apart to others.
-inline void move_pixels(const float* from, Index pixels, Index channels, Index from_step,
-                        Index to_step, float* to) {
-  if (channels == 4) {  // one move
-    for (Index i = 0; i < pixels; ++i, from += from_step, to += to_step)
-      Simd<4>::store(to, Simd<4>::load(from));
-    return;
-  }
-  for (Index i = 0; i < pixels; ++i, from += from_step, to += to_step)
-    for (Index c = 0; c < channels; ++c) to[c] = from[c];
-}
-
-// Image n with whole vectors of channels: in place, or copied into `to`.
-inline const float* whole_pixels(const Edge& e, const float* images, Index n, Index pixels,
-                                 float* to) {
-  const float* from = images + n * pixels * e.s.channels;
-  if (!e.copied()) return from;
-  if (e.packs == 1) {
-    widen(from, pixels, e.own, e.pixel, to);
-    return to;
-  }
-  for (Index p = 0; p < e.packs; ++p, from += pixels * e.own)
-    move_pixels(from, pixels, e.own, e.own, e.pixel, to + p * e.own);
-  return to;
-}
-
-// The other way round.
-inline void own_pixels(const Edge& e, const float* from, Index n, Index pixels, float* images) {
-  float* to = images + n * pixels * e.s.channels;
-  for (Index p = 0; p < e.packs; ++p, to += pixels * e.own)
-    move_pixels(from + p * e.own, pixels, e.own, e.pixel, e.own, to);
 }
 
 }  // namespace

@@ -4,7 +4,7 @@
 
 #include <new>
 
-#include "mixed_op/edge.hpp"
+#include "mixed_op/pixels.hpp"
 
 namespace {
 
@@ -40,7 +40,7 @@ struct Forward {
                     e.whole.out_height * e.whole.out_width, e.pixel, z(t, i, n));
   }
   const float* image(const Scratch& t, Index n) const {
-    return whole_pixels(e, x, n, e.whole.height * e.whole.width, t.wide_x);
+    return whole_pixels(e, x, n, e.whole.height * e.whole.width, 1, t.wide_x);
   }
   void count(Index unit, int norm, const float* rows, Index pixels) const {
     if (training) add_moments<L>(rows, pixels, e.pixel, e.first(unit, norm), e.second(unit, norm));
@@ -208,7 +208,10 @@ void sum_image(const Summands<L>& all, const Scratch* scratch, Index n, float* o
     for (int i = 0; i < all.count; ++i)
       all.item[i]->f.sum_rows(scratch[i], n, from[i], y, rows, i > 0, to + y * g.out_row());
   });
-  if (wide) own_pixels(e, to, n, pixels, out);
+  if (e.s.parts > 1)
+    joined_pixels<false>(e, to, all.item[0]->f.x, n, pixels, out);
+  else if (wide)
+    own_pixels(e, to, n, pixels, out);
   for (int i = 0; i < all.count; ++i)
     if (all.item[i]->f.half) all.item[i]->f.shorten_image(scratch[i], n);
 }
