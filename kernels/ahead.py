@@ -20,7 +20,12 @@ from triton.compiler import ASTSource
 
 from .tiles import MOST_REGISTERS, STAGES, Launch
 
-TYPES = {"torch.float32": "fp32", "torch.float64": "fp64", "torch.uint8": "u8"}
+TYPES = {
+    "torch.float32": "fp32",
+    "torch.float64": "fp64",
+    "torch.bfloat16": "bf16",
+    "torch.uint8": "u8",
+}
 
 
 @dataclass(frozen=True)

@@ -36,19 +36,32 @@ class Units:
         pixels: all of them.
         run: pixels of one program.
         count: programs.
+        images: that no run goes beyond; 1 where all pixels are one.
     """
 
     pixels: int
     run: int
     count: int
+    images: int = 1
 
     @staticmethod
-    def of(pixels: int) -> Units:
-        """A division that depends on the number of pixels alone."""
+    def of(pixels: int, images: int = 1) -> Units:
+        """A division that depends on the number of pixels, and of images to keep apart, alone."""
         if pixels >= 2**31:
             raise ValueError(f"{pixels} pixels are more than a kernel can number")
-        run = RUN * triton.cdiv(pixels, RUN * MOST_UNITS)
-        return Units(pixels, run, triton.cdiv(pixels, run))
+        span = pixels // images
+        run = RUN * triton.cdiv(span, RUN * max(MOST_UNITS // images, 1))
+        return Units(pixels, run, images * triton.cdiv(span, run), images)
+
+    @property
+    def span(self) -> int:
+        """Pixels of an image."""
+        return self.pixels // self.images
+
+    @property
+    def each(self) -> int:
+        """Programs of an image."""
+        return self.count // self.images
 
 
 def block(channels: int, least: int = 1) -> int:
@@ -163,15 +176,24 @@ def join_lanes(pivot, mean, square, count):
 
 @triton.jit
 def unit_total(
-    parts, units, column, inside, WIDTH: tl.constexpr, BLOCK: tl.constexpr, MANY: tl.constexpr
-):
-    """The sum over units, in double, of some columns of ``[units, WIDTH]``."""
+    parts, units, column, inside, alpha, each, WIDTH: tl.constexpr, COLUMNS: tl.constexpr,
+    BLOCK: tl.constexpr, MANY: tl.constexpr,
+):  # fmt: skip
+    """The sum over units, in double, of some columns of ``[units, WIDTH]``.
+
+    With COLUMNS a unit has a weight, that of its image in ``alpha`` ``[images, COLUMNS]``; the
+    units of an image are ``each`` in number.
+    """
     total = tl.zeros((BLOCK,), tl.float64)
     for start in range(0, units, MANY):
         unit = start + tl.arange(0, MANY)
         here = (unit < units)[:, None] & inside[None, :]
         at = unit.to(tl.int64)[:, None] * WIDTH + column[None, :]
-        total += tl.sum(tl.load(parts + at, mask=here, other=0.0).to(tl.float64), axis=0)
+        value = tl.load(parts + at, mask=here, other=0.0).to(tl.float64)
+        if COLUMNS:
+            weight = tl.load(alpha + unit // each * COLUMNS, mask=unit < units, other=0.0)
+            value = value * weight.to(tl.float64)[:, None]
+        total += tl.sum(value, axis=0)
     return total
 
 

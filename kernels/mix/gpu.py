@@ -19,30 +19,59 @@ _LAST = torch.channels_last
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What is summed: images ``[N, C, H, W]`` in memory as N, H, W, C, and how they are read.
+class Term:
+    """One image of a sum, in memory as N, H, W, C.
 
     Attributes:
-        images: one for each term.
-        kinds: of each, as ``terms`` names them.
-        norms: rows of the statistics, or -1.
-        count: rows of the statistics.
-        shape: (N, C, H, W) of the sum.
-        source: height and width of the image that is pooled.
-        stride: of pools.
-        pitch: floats from pixel to pixel of kept images; 0 for the channels.
-        rows: places in alpha; in turn where there are none.
+        image: ``[N, C, H, W]``, or ``[N, H, W, pitch]`` where it is a kept one.
+        kind: how it is read, as ``terms`` names it.
+        norm: row of the statistics, or -1.
+        row: place in alpha.
+        stride: of a pool.
+        pitch: values from pixel to pixel of a kept image; 0 for the channels.
     """
 
-    images: tuple[Tensor, ...]
-    kinds: tuple[int, ...]
-    norms: tuple[int, ...]
-    count: int
-    shape: tuple[int, ...]
-    source: tuple[int, int]
+    image: Tensor
+    kind: int = int(KEPT)
+    norm: int = -1
+    row: int = 0
     stride: int = 1
     pitch: int = 0
-    rows: tuple[int, ...] = ()
+
+    @property
+    def source(self) -> tuple[int, int]:
+        """Height and width of what is pooled; of others nobody asks."""
+        pools = (int(MAX_POOL), int(AVERAGE_POOL))
+        return (self.image.shape[2], self.image.shape[3]) if self.kind in pools else (1, 1)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Of normalizations: ``[rows, C]`` each, and what is added to variances."""
+
+    mean: Tensor
+    variance: Tensor
+    epsilon: float
+
+
+def _columns(alpha: Tensor) -> int:
+    """Of alphas ``[N, K]`` of each image; 0 where there is one row ``[K]`` for all."""
+    return alpha.shape[1] if alpha.dim() == 2 else 0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What is summed.
+
+    Attributes:
+        terms: in the order of the sum.
+        shape: (N, C, H, W) of the sum.
+        count: rows of the statistics.
+    """
+
+    terms: tuple[Term, ...]
+    shape: tuple[int, ...]
+    count: int
 
     @property
     def pixels(self) -> int:
@@ -55,108 +84,98 @@ class Terms:
         """Of every term."""
         return self.shape[1]
 
-    def _common(self) -> dict[str, Any]:
-        """Arguments that all passes over terms take."""
-        return {
-            "pixels": self.pixels,
-            "height": self.source[0],
-            "width": self.source[1],
-            "out_height": self.shape[2],
-            "out_width": self.shape[3],
-            "STRIDE": self.stride,
-            "C": self.channels,
-            "PITCH": self.pitch or self.channels,
-            "BLOCK": block(self.channels),
-        }
-
     def grid(self, programs: int) -> tuple[int, int]:
         """For so many programs along the pixels."""
         return programs, triton.cdiv(self.channels, block(self.channels))
 
-    @property
-    def places(self) -> tuple[int, ...]:
-        """In alpha."""
-        return self.rows or tuple(range(len(self.images)))
+    def _of(self, own: Sequence[Term]) -> dict[str, Any]:
+        """Arguments that all passes over terms take."""
+        return {
+            "images": tuple(t.image for t in own),
+            "heights": tuple(t.source[0] for t in own),
+            "widths": tuple(t.source[1] for t in own),
+            "out_height": self.shape[2],
+            "out_width": self.shape[3],
+            "KINDS": tuple(t.kind for t in own),
+            "NORMS": tuple(t.norm for t in own),
+            "STRIDES": tuple(t.stride for t in own),
+            "PITCHES": tuple(t.pitch or self.channels for t in own),
+            "C": self.channels,
+            "BLOCK": block(self.channels),
+        }
 
     def moments(self, parts: Tensor, *, only_pools: bool = False) -> None:
         """Means and sums of squares of normalized terms into ``parts`` ``[2, units, norms, C]``."""
-        units = Units.of(self.pixels)
-        pools = (int(MAX_POOL), int(AVERAGE_POOL))
-        own = [
-            k
-            for k, (kind, norm) in enumerate(zip(self.kinds, self.norms, strict=True))
-            if norm >= 0 and (kind in pools or not only_pools)
-        ]
+        units, kept = Units.of(self.pixels), int(KEPT)
+        own = [t for t in self.terms if t.norm >= 0 and not (only_pools and t.kind == kept)]
         tiles.moments(
-            self.grid(units.count), images=tuple(self.images[k] for k in own), parts=parts,
-            run=units.run, units=units.count, KINDS=tuple(self.kinds[k] for k in own),
-            NORMS=tuple(self.norms[k] for k in own), COUNT=self.count, **self._common(),
+            self.grid(units.count), parts=parts, pixels=self.pixels, run=units.run,
+            units=units.count, COUNT=self.count, **self._of(own),
         )  # fmt: skip
 
-    def mix(self, alpha: Tensor, mean: Tensor, variance: Tensor, epsilon: float,
-            out: Tensor) -> None:  # fmt: skip
-        """The weighted sum of normalized terms."""
-        tiles.mix_forward(
-            self.grid(triton.cdiv(self.pixels, RUN)),
-            images=self.images, alpha=alpha, mean=mean, variance=variance, out=out,
-            epsilon=epsilon, KINDS=self.kinds, NORMS=self.norms, ROWS=self.places, **self._common(),
-        )  # fmt: skip
+    def mix(self, alphas: Sequence[Tensor], statistics: Statistics, out: Tensor) -> None:
+        """The weighted sum of normalized terms; every term has its alpha."""
+        for first in range(0, len(self.terms), tiles.MOST_MIXED):
+            some = slice(first, first + tiles.MOST_MIXED)
+            own, weights = self.terms[some], alphas[some]
+            tiles.mix_forward(
+                self.grid(triton.cdiv(self.pixels, RUN)), alphas=tuple(weights),
+                mean=statistics.mean, variance=statistics.variance, epsilon=statistics.epsilon,
+                out=out, pixels=self.pixels, zero=0, ROWS=tuple(t.row for t in own),
+                COLUMNS=tuple(map(_columns, weights)), ADDED=first > 0, **self._of(own),
+            )  # fmt: skip
 
-    def slopes(self, grad: Tensor, alpha: Tensor, mean: Tensor, variance: Tensor, epsilon: float,
-               grad_alpha: Tensor, training: bool) -> Tensor:  # fmt: skip
+    def slopes(self, grad: Tensor, alpha: Tensor, statistics: Statistics, grad_alpha: Tensor,
+               training: bool) -> Tensor:  # fmt: skip
         """Coefficients ``[3, norms, C]`` of the terms' gradients, and the gradient of alpha."""
-        units, many = Units.of(self.pixels), len(self.images)
+        units = Units.of(self.pixels, len(alpha) if alpha.dim() == 2 else 1)
+        many = len(self.terms)
         parts = grad.new_empty(units.count, many + 1, self.channels)
         for first in range(0, many, tiles.MOST_SUMMED):
-            some = slice(first, first + tiles.MOST_SUMMED)
             tiles.mix_reduce(
-                self.grid(units.count), grad=grad, images=self.images[some], mean=mean,
-                parts=parts, run=units.run, KINDS=self.kinds[some], NORMS=self.norms[some],
-                FIRST=first, TERMS=many, **self._common(),
+                self.grid(units.count), grad=grad, mean=statistics.mean, parts=parts,
+                span=units.span, each=units.each, run=units.run, FIRST=first, TERMS=many,
+                **self._of(self.terms[first : first + tiles.MOST_SUMMED]),
             )  # fmt: skip
-        return settle_slopes(
-            parts, alpha, variance, grad_alpha, self.norms, self.count, epsilon, self.pixels,
-            training=training, rows=self.places,
-        )  # fmt: skip
+        slopes = grad.new_empty(3, self.count, self.channels)
+        settle_slopes(parts, units, self.terms, slopes, statistics, training, alpha, grad_alpha)
+        return slopes
 
 
 def settle_slopes(
     parts: Tensor,
-    alpha: Tensor | None,
-    variance: Tensor,
-    grad_alpha: Tensor,
-    norms: Sequence[int],
-    count: int,
-    epsilon: float,
-    pixels: int,
-    *,
+    units: Units,
+    terms: Sequence[Term],
+    slopes: Tensor,
+    statistics: Statistics,
     training: bool,
-    slopes: Tensor | None = None,
-    rows: Sequence[int] = (),
-) -> Tensor:
-    """Coefficients ``[3, count, C]`` from sums ``[units, terms + 1, C]``, those of norms only."""
-    units, _, channels = parts.shape
-    slopes = parts.new_empty(3, count, channels) if slopes is None else slopes
+    alpha: Tensor | None = None,
+    grad_alpha: Tensor | None = None,
+) -> None:
+    """Write some terms' coefficients ``[3, norms, C]``, from sums ``[units, terms + 1, C]``.
+
+    Without alpha, which is 1 then, there is no gradient of it.
+    """
+    channels = parts.shape[2]
+    weighed = alpha is not None and grad_alpha is not None
     tiles.settle_slopes(
-        (len(norms),), parts=parts, alpha=parts if alpha is None else alpha, variance=variance,
-        slopes=slopes, grad_alpha=grad_alpha, epsilon=epsilon, pixels=pixels, units=units,
-        NORMS=tuple(norms), ROWS=tuple(rows or norms), COUNT=count, TRAINING=training,
-        WEIGHED=alpha is not None, C=channels, BLOCK=block(channels),
+        (len(terms), units.images), parts=parts, alpha=parts if alpha is None else alpha,
+        variance=statistics.variance, slopes=slopes,
+        grad_alpha=parts if grad_alpha is None else grad_alpha, epsilon=statistics.epsilon,
+        pixels=units.pixels, units=units.count, each=units.each,
+        NORMS=tuple(t.norm for t in terms), ROWS=tuple(t.row for t in terms),
+        COLUMNS=0 if alpha is None else _columns(alpha), COUNT=slopes.shape[1],
+        TRAINING=training, WEIGHED=weighed, C=channels, BLOCK=block(channels),
     )  # fmt: skip
-    return slopes
 
 
 def _terms(branches: Sequence[Tensor], normalized: Sequence[bool]) -> Terms:
-    images = tuple(branch.contiguous(memory_format=_LAST) for branch in branches)
-    n, c, h, w = images[0].shape
-    return Terms(
-        images,
-        (int(KEPT),) * len(images),
-        tuple(k if flag else -1 for k, flag in enumerate(normalized)),
-        len(images),
-        (n, c, h, w),
-        (h, w),
+    images = [branch.contiguous(memory_format=_LAST) for branch in branches]
+    terms = tuple(
+        Term(image, norm=k if flag else -1, row=k)
+        for k, (image, flag) in enumerate(zip(images, normalized, strict=True))
     )
+    return Terms(terms, tuple(images[0].shape), len(terms))
 
 
 def forward(
@@ -170,14 +189,15 @@ def forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """As ``nasturtium::normalize_and_mix``."""
     terms = _terms(branches, normalized)
-    out, mean, variance = outputs(terms.images, mean, variance, training)
+    out, mean, variance = outputs(branches, mean, variance, training)
     if training and any(normalized):
         units = Units.of(terms.pixels)
         shape = (2, units.count, terms.count, terms.channels)
         parts = torch.zeros(shape, dtype=torch.float64, device=out.device)
         terms.moments(parts)
         settle_moments(parts, mean, variance, units)
-    terms.mix(alpha.contiguous(), mean, variance, epsilon, out)
+    alphas = [alpha.contiguous()] * terms.count
+    terms.mix(alphas, Statistics(mean, variance, epsilon), out)
     return out, mean, variance
 
 
@@ -195,17 +215,18 @@ def backward(
     """As ``nasturtium::normalize_and_mix_backward``."""
     terms = _terms(branches, normalized)
     grad, alpha = grad.contiguous(memory_format=_LAST), alpha.contiguous()
-    found = gradients(terms.images, alpha, needs)
+    found = gradients(branches, alpha, needs)
     of_alpha = found[0] if needs[0] else torch.empty_like(alpha)
-    slopes = terms.slopes(grad, alpha, mean, variance, epsilon, of_alpha, training)
+    statistics = Statistics(mean, variance, epsilon)
+    slopes = terms.slopes(grad, alpha, statistics, of_alpha, training)
     asked = [k for k, wanted in enumerate(needs[1:]) if wanted]
     for first in range(0, len(asked), tiles.MOST_SUMMED):
         some = asked[first : first + tiles.MOST_SUMMED]
         tiles.mix_backward(
-            terms.grid(triton.cdiv(terms.pixels, RUN)),
-            grad=grad, images=tuple(terms.images[k] for k in some), alpha=alpha, mean=mean,
+            terms.grid(triton.cdiv(terms.pixels, RUN)), grad=grad,
+            images=tuple(terms.terms[k].image for k in some), alpha=alpha, mean=mean,
             slopes=slopes, targets=tuple(found[k + 1] for k in some), pixels=terms.pixels,
-            NORMS=tuple(terms.norms[k] for k in some), ROWS=tuple(some), COUNT=terms.count,
+            NORMS=tuple(terms.terms[k].norm for k in some), ROWS=tuple(some), COUNT=terms.count,
             TRAINING=training, C=terms.channels, BLOCK=block(terms.channels),
         )  # fmt: skip
     return found

@@ -13,7 +13,7 @@ KEPT, INPUT, MAX_POOL, AVERAGE_POOL = (tl.constexpr(k) for k in range(4))
 def flat(image, pixel, c, inside, PITCH: tl.constexpr):
     """A tile of an image: some of its pixels by number, and channels."""
     at = pixel.to(tl.int64)[:, None] * PITCH + c[None, :]
-    return tl.load(image + at, mask=inside, other=0.0)
+    return tl.load(image + at, mask=inside, other=0.0).to(tl.float32)
 
 
 @triton.jit
@@ -22,6 +22,17 @@ def place(pixel, height, width):
     row = pixel // width
     image = row // height
     return image, row - image * height, pixel - row * width
+
+
+@triton.jit
+def weight_of(alpha, image, valid, ROW: tl.constexpr, COLUMNS: tl.constexpr):
+    """What weighs a tile: one number, or with COLUMNS one for each pixel, that of its image."""
+    if COLUMNS:
+        at = alpha + image.to(tl.int64) * COLUMNS + ROW
+        found = tl.load(at, mask=valid, other=0.0)[:, None]
+    else:
+        found = tl.load(alpha + ROW)
+    return found
 
 
 @triton.jit

@@ -48,26 +48,26 @@ def outputs(
     return out, kept, x.new_empty(norms, c), x.new_empty(norms, c)
 
 
-def shorten(kept: Tensor, mean: Tensor, edge: Edge) -> Tensor:
-    """What is kept of an edge less its means ``[norms, C]``, in bfloat16.
+def kept_norms(edges: Sequence[Edge]) -> list[int]:
+    """Of the normalizations of all edges in turn those of kept images."""
+    found: list[int] = []
+    first = 0
+    for edge in edges:
+        found += [first + norm for norm in edge.kept_norms]
+        first += edge.norms
+    return found
+
+
+def shorten(kept: Tensor, mean: Tensor, edges: Sequence[Edge]) -> Tensor:
+    """What is kept of edges less its means ``[norms, C]``, in bfloat16.
 
     Centered, a value has the side of the mean that it had, on which a ReLU depends, and a large
     mean takes no digit of it.
     """
-    return (kept - _means(kept, mean, edge)).bfloat16()
-
-
-def lengthen(kept: Tensor, mean: Tensor, edge: Edge) -> Tensor:
-    """The other way round; what is kept in float32 stays as it is."""
-    if kept.dtype != torch.bfloat16 or not edge.kept:
-        return kept
-    return kept.to(mean.dtype) + _means(kept, mean, edge)
-
-
-def _means(kept: Tensor, mean: Tensor, edge: Edge) -> Tensor:
-    own = mean[edge.kept_norms]
+    own = mean[kept_norms(edges)]
     padded = torch.nn.functional.pad(own, (0, kept.shape[-1] - own.shape[1]))
-    return padded[:, None, None, None]
+    short = torch.empty(kept.shape, dtype=torch.bfloat16, device=kept.device)
+    return torch.sub(kept, padded[:, None, None, None], out=short)
 
 
 def gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:

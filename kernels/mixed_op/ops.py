@@ -1,200 +1,21 @@
-"""Mixed operations, alone and summed, as a torch operator with a gradient."""
+"""Mixed operations, alone and summed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import Choice, choose
-from ..gpu import register_cuda, register_triton
 from ..statistics import Running, stacked, update
 from . import reference
-from .layout import by_edge, edges_of, gradients, in_turn, outputs
-from .spec import CANDIDATES, MOST_EDGES, Edge, as_edge, check_storage
+from .checks import check, unsupported
+from .operator import NAME, forward
+from .spec import CANDIDATES, as_edge, check_storage
 
-NAME = "mixed_operation"
-
-
-@torch.library.custom_op("nasturtium::mixed_operation", mutates_args=())
-def _forward(
-    xs: list[Tensor],
-    alphas: list[Tensor],
-    weights: list[Tensor],
-    mean: Tensor,
-    variance: Tensor,
-    candidates: list[int],
-    strides: list[int],
-    training: bool,
-    epsilon: float,
-    keep: torch.dtype | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The sum, what the backward pass needs, and the statistics ``[norms, C]``.
-
-    ``keep`` is the format of the second, float32 or bfloat16 (see ``layout.shorten``), or None
-    where nothing is needed. ``weights``, ``mean`` and ``variance`` are those of all edges in turn;
-    the latter two are read when not training.
-    """
-    settings = (candidates, strides, training, epsilon, keep)
-    found: tuple[Tensor, Tensor, Tensor, Tensor] = dispatch.forward(
-        NAME, xs[0].device.type, xs, alphas, weights, mean, variance, *settings
-    )
-    return found
-
-
-@_forward.register_fake
-def _(
-    xs: list[Tensor],
-    alphas: list[Tensor],
-    weights: list[Tensor],
-    mean: Tensor,
-    variance: Tensor,
-    candidates: list[int],
-    strides: list[int],
-    training: bool,
-    epsilon: float,
-    keep: torch.dtype | None,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return outputs(xs, mean, variance, candidates, strides, training, keep)
-
-
-@torch.library.custom_op("nasturtium::mixed_operation_backward", mutates_args=())
-def _backward(
-    grad: Tensor,
-    xs: list[Tensor],
-    alphas: list[Tensor],
-    weights: list[Tensor],
-    kept: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    candidates: list[int],
-    strides: list[int],
-    training: bool,
-    epsilon: float,
-    needs: list[int],
-) -> list[Tensor]:
-    """Gradients of every x, every alpha and all weights; what is not needed is empty.
-
-    ``needs`` says it for each edge: of x (1), of alpha (2) and of its weights (4).
-    """
-    settings = (candidates, strides, training, epsilon, needs)
-    found: list[Tensor] = dispatch.backward(
-        NAME, grad.device.type, grad, xs, alphas, weights, kept, mean, variance, *settings
-    )
-    return found
-
-
-@_backward.register_fake
-def _(
-    grad: Tensor,
-    xs: list[Tensor],
-    alphas: list[Tensor],
-    weights: list[Tensor],
-    kept: Tensor,
-    mean: Tensor,
-    variance: Tensor,
-    candidates: list[int],
-    strides: list[int],
-    training: bool,
-    epsilon: float,
-    needs: list[int],
-) -> list[Tensor]:
-    own = by_edge(weights, edges_of(candidates, strides), xs[0].shape[1])
-    parts = zip(xs, alphas, own, needs, strict=True)
-    return in_turn([gradients(*part) for part in parts])
-
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    xs, alphas, weights, _, _, *settings, _ = inputs
-    _, kept, mean, variance = output
-    ctx.settings, ctx.edges = settings, len(xs)
-    ctx.mark_non_differentiable(kept, mean, variance)
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(kept, mean, variance, *xs, *alphas, *weights)
-
-
-def _gradient(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Any, ...]:
-    kept, mean, variance, *inputs = ctx.saved_tensors
-    wanted = [flag for flags in ctx.needs_input_grad[:3] for flag in flags]
-    found: list[Tensor | None]
-    if grad is None:
-        found = [None] * len(inputs)
-    elif torch.is_grad_enabled():
-        found = _differentiable(grad, inputs, mean, variance, ctx.edges, ctx.settings, wanted)
-    else:
-        xs, alphas, weights = _kinds(inputs, ctx.edges)
-        candidates, strides, *_ = ctx.settings
-        own = by_edge(ctx.needs_input_grad[2], edges_of(candidates, strides), xs[0].shape[1])
-        needs = [
-            x + 2 * alpha + 4 * any(some)
-            for x, alpha, some in zip(*ctx.needs_input_grad[:2], own, strict=True)
-        ]
-        tensors = _backward(grad, xs, alphas, weights, kept, mean, variance, *ctx.settings, needs)
-        found = [t if want else None for t, want in zip(tensors, wanted, strict=True)]
-    return *_kinds(found, ctx.edges), *(None,) * 7
-
-
-def _kinds(of_all: list[Any], edges: int) -> tuple[list[Any], list[Any], list[Any]]:
-    """What belongs to every x, to every alpha and to all weights."""
-    return of_all[:edges], of_all[edges : 2 * edges], of_all[2 * edges :]
-
-
-def _differentiable(
-    grad: Tensor,
-    inputs: list[Tensor],
-    mean: Tensor,
-    variance: Tensor,
-    edges: int,
-    settings: list[Any],
-    wanted: list[bool],
-) -> list[Tensor | None]:
-    """The same gradients by the reference, to be differentiated again."""
-    candidates, strides, training, epsilon = settings
-    running = None if training else Running(mean.unbind(), variance.unbind())
-    dispatch.ran[f"{NAME}_backward", "reference"] += 1
-    xs, alphas, weights = _kinds(inputs, edges)
-    own = edges_of(candidates, strides)
-    with torch.enable_grad():
-        y = reference.node_sum(
-            xs,
-            alphas,
-            by_edge(weights, own, xs[0].shape[1]),
-            own,
-            running,
-            training=training,
-            momentum=0.0,
-            epsilon=epsilon,
-        )
-        asked = [t for t, want in zip(inputs, wanted, strict=True) if want]
-        found = iter(torch.autograd.grad(y, asked, grad, create_graph=True, allow_unused=True))
-    return [next(found) if want else None for want in wanted]
-
-
-_forward.register_autograd(_gradient, setup_context=_save)
-dispatch.register_cpu(NAME, f"{__package__}.cpu")
-register_triton(NAME, f"{__package__}.gpu")
-register_cuda(NAME, f"{__package__}.gpu")
-
-
-def unsupported(
-    xs: Sequence[Tensor], others: Sequence[Tensor], edges: Sequence[Edge], training: bool
-) -> str:
-    """Why no kernel can compute the sum of these edges; empty if one can."""
-    x, edge = xs[0], edges[0]
-    if any(t.dtype != x.dtype or t.device != x.device for t in (*xs, *others)):
-        return "input, alpha and weights differ in dtype or device"
-    if len(xs) > MOST_EDGES:
-        return f"there are more than {MOST_EDGES} edges"
-    if x.numel() == 0:
-        return "the batch is empty"
-    if training and x.shape[0] * edge.output(x.shape[2]) * edge.output(x.shape[3]) == 1:
-        return "one pixel has no variance"
-    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-        return "autocast is on"
-    return ""
+__all__ = ["NAME", "chosen", "explain", "mixed_operation", "node_sum"]
 
 
 def explain(
@@ -208,19 +29,13 @@ def explain(
 ) -> Choice:
     """Which implementation ``mixed_operation`` takes for these arguments, and why."""
     reason = unsupported([x], [alpha, *weights], [as_edge(candidates, stride)], training)
-    return _choice(x.device.type, str(x.dtype), reason, alpha.dim() == 2)
-
-
-def _choice(device: str, dtype: str, unsupported: str, each: bool) -> Choice:
-    lack = "it has no alphas of each image" if each else ""
-    lacking = {"triton": lack, "cuda": lack}
-    return choose(NAME, device=device, dtype=dtype, unsupported=unsupported, lacking=lacking)
+    return choose(NAME, device=x.device.type, dtype=str(x.dtype), unsupported=reason)
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def chosen(device: str, dtype: str, unsupported: str, each: bool) -> str:
+def chosen(device: str, dtype: str, unsupported: str) -> str:
     """Name of the implementation that runs; a fallback is told of once."""
-    choice = _choice(device, dtype, unsupported, each)
+    choice = choose(NAME, device=device, dtype=dtype, unsupported=unsupported)
     dispatch.warn_of_fallback(NAME, choice)
     return choice.name
 
@@ -334,11 +149,10 @@ def node_sum(
     strides = [1] * len(xs) if strides is None else list(strides)
     edges = [as_edge(candidates, stride) for stride in strides]
     check_storage(storage)
-    _check(xs, alphas, weights, edges, running, training)
+    check(xs, alphas, weights, edges, running, training)
     x, flat = xs[0], [w for own in weights for w in own]
     reason = unsupported(xs, [*alphas, *flat], edges, training)
-    each = any(alpha.dim() == 2 for alpha in alphas)
-    if chosen(x.device.type, str(x.dtype), reason, each) == "reference":
+    if chosen(x.device.type, str(x.dtype), reason) == "reference":
         if not torch.compiler.is_compiling():
             dispatch.ran[NAME, "reference"] += 1
         return reference.node_sum(
@@ -353,52 +167,10 @@ def node_sum(
     wanted = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
     keep = getattr(torch, storage) if wanted else None
     out: Tensor
-    out, _, mean, variance = _forward(
+    out, _, mean, variance = forward(
         list(xs), list(alphas), flat, mean, variance,
         edges[0].numbers, strides, training, epsilon, keep,
     )  # fmt: skip
     if training and running is not None and norms:
         update(running, mean, variance, momentum, out.numel() // out.shape[1])
     return out
-
-
-def _check(
-    xs: Sequence[Tensor],
-    alphas: Sequence[Tensor],
-    weights: Sequence[Sequence[Tensor]],
-    edges: Sequence[Edge],
-    running: Running | None,
-    training: bool,
-) -> None:
-    if not xs or not len(xs) == len(alphas) == len(weights) == len(edges):
-        raise ValueError("need an input, alphas, weights and a stride for each edge")
-    sizes = set()
-    for x, alpha, own, edge in zip(xs, alphas, weights, edges, strict=True):
-        check_edge(x, own, edge)
-        count = len(edge.candidates)
-        if alpha.shape not in ((count,), (x.shape[0], count)):
-            raise ValueError(
-                f"need {count} alphas, or as many for each image, not {tuple(alpha.shape)}"
-            )
-        sizes.add((*x.shape[:2], *map(edge.output, x.shape[2:])))
-    if len(sizes) > 1:
-        raise ValueError(f"edges of one node have one output size, not {sorted(sizes)}")
-    check_statistics(running, edges, training)
-
-
-def check_edge(x: Tensor, weights: Sequence[Tensor], edge: Edge) -> None:
-    """Raise ``ValueError`` where x is no image or the weights are not those of the edge."""
-    if x.dim() != 4:
-        raise ValueError(f"need x [N, C, H, W], not {tuple(x.shape)}")
-    wanted = edge.shapes(x.shape[1])
-    if [tuple(w.shape) for w in weights] != wanted:
-        raise ValueError(f"need weights {wanted}, not {[tuple(w.shape) for w in weights]}")
-
-
-def check_statistics(running: Running | None, edges: Sequence[Edge], training: bool) -> None:
-    """Raise ``ValueError`` where running statistics are missing, or those of other edges."""
-    norms = sum(edge.norms for edge in edges)
-    if running is not None and not len(running.means) == len(running.variances) == norms:
-        raise ValueError(f"need {norms} running means and variances")
-    if not training and running is None and norms:
-        raise ValueError("running statistics are needed when not training")

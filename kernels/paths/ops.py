@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..mixed_op import ops as mixed
+from ..mixed_op.checks import check_edge, check_statistics, unsupported
 from ..mixed_op.layout import gradients, outputs
 from ..mixed_op.spec import CANDIDATES, Edge, as_edge, check_storage
 from ..statistics import Running, stacked, update
@@ -226,9 +227,8 @@ def path_select(
             storage=storage,
         )
     check_storage(storage)
-    unsupported = mixed.unsupported([x], [gates, *weights], [edge], training)
-    each = gates.dim() == 2
-    if mixed.chosen(x.device.type, str(x.dtype), unsupported, each) == "reference":
+    reason = unsupported([x], [gates, *weights], [edge], training)
+    if mixed.chosen(x.device.type, str(x.dtype), reason) == "reference":
         return reference.path_select(
             x, index, gates, weights, edge, running,
             training=training, momentum=momentum, epsilon=epsilon,
@@ -284,5 +284,5 @@ def _check(
         raise ValueError(
             f"need {len(index)} gates, or as many for each image, not {tuple(gates.shape)}"
         )
-    mixed.check_edge(x, weights, edge)
-    mixed.check_statistics(running, [edge], training)
+    check_edge(x, weights, edge)
+    check_statistics(running, [edge], training)

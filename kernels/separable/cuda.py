@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,9 @@ def depthwise_weights(bank: Bank, middles: list[Any], shares: Any, places: list[
     """Each unit's share of the gradients, as Triton's ``bank_depthwise_weights`` has them."""
     import torch
 
+    # Its images are float32; the copies of others must live until the launches.
+    filters = tuple(replace(f, image=f.image.float()) for f in bank.filters)
+    bank = replace(bank, filters=filters)
     device = shares.device.index
     stream = torch.cuda.current_stream(device).cuda_stream
     with torch.cuda.device(device):

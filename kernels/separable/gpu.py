@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ..mix.gpu import Statistics
 from ..tiles import settle_moments
-from .gradient_tiles import GIVEN
-from .launch import Bank, Filter, Statistics, add_shares
+from .launch import Bank, Filter, Gradients, add_shares
 from .ops import gradients, outputs
 from .tiles import RAW, SCALED
 
@@ -72,10 +72,10 @@ def backward(
     pairs = [w for k in used for w in weights[2 * k : 2 * k + 2]]
     none = Statistics(x.new_empty(len(used), x.shape[1]), x, 0.0)
     bank = _bank(x, affine, pairs, [dilations[k] for k in used], stride, dense, none)
-    middles = bank.spread(dense, None, int(GIVEN))
+    middles = bank.spread(Gradients(dense))
     if needs & 4:
         targets = [found[2 + 2 * k + side] for k in used for side in (0, 1)]
-        bank.weights(dense, middles, None, int(GIVEN), targets)
+        bank.weights(Gradients(dense), middles, targets)
     if needs & 3:
         target = found[0] if needs & 1 else torch.empty_like(bank.filters[0].image)
         parts = bank.input(middles, target, totals=bool(needs & 2))

@@ -1,7 +1,9 @@
 """The Triton kernels of the gradients of banks of separable convolutions.
 
 Arguments are those of the forward kernel. What is between the two convolutions is computed again;
-its gradient is stored once, since every tap reads it.
+its gradient is stored once, since every tap reads it. With COLUMNS the gradient of an output is
+weighed by ``alpha`` ``[images, COLUMNS]``, an image being ``span`` pixels of outputs; ROWS are the
+outputs' places in it, or -1.
 """
 
 from __future__ import annotations
@@ -9,7 +11,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from ..mix.terms import place
+from ..mix.terms import flat, place, weight_of
 from ..mix.tiles import branch_gradient
 from ..tiles import LIGHT, SUMS, tile_pixels, tuned, unit_total
 from .tiles import EXACT, PRODUCTS, SCALED, middle, product_pixels, rectified, rectifier
@@ -20,17 +22,19 @@ GIVEN, SLOPED, WEIGHED = (tl.constexpr(k) for k in range(3))
 
 @triton.jit
 def output_gradient(
-    grad, output, mean, slopes, pixel, valid, o, NORM: tl.constexpr, COUNT: tl.constexpr,
-    FIRST: tl.constexpr, OUTS: tl.constexpr, FROM: tl.constexpr, C: tl.constexpr,
-    OUT_PITCH: tl.constexpr,
+    grad, output, alpha, mean, slopes, pixel, span, valid, o, NORM: tl.constexpr,
+    COUNT: tl.constexpr, ROW: tl.constexpr, COLUMNS: tl.constexpr, FIRST: tl.constexpr,
+    OUTS: tl.constexpr, FROM: tl.constexpr, C: tl.constexpr, OUT_PITCH: tl.constexpr,
 ):  # fmt: skip
     """A tile of the gradient of a filter's output, formed where it is used."""
     channel = FIRST + o
     inside = valid[:, None] & (o < OUTS)[None, :]
     at = pixel.to(tl.int64)[:, None]
     g = tl.load(grad + at * C + channel[None, :], mask=inside, other=0.0)
+    if COLUMNS and ROW >= 0:
+        g = g * weight_of(alpha, pixel // span, valid, ROW, COLUMNS)
     if FROM == SLOPED:
-        z = tl.load(output + at * OUT_PITCH + channel[None, :], mask=inside, other=0.0)
+        z = flat(output, pixel, channel, inside, OUT_PITCH)
         g = branch_gradient(g, z, mean, slopes, channel, NORM, COUNT, C)
         g = tl.where(inside, g, 0.0)
     if FROM == WEIGHED:
@@ -41,10 +45,11 @@ def output_gradient(
 @tuned(PRODUCTS)
 @triton.jit
 def bank_spread(
-    grads, outs, pointwise, middles, mean, slopes, pixels,
+    grads, outs, pointwise, middles, alpha, mean, slopes, pixels, span,
     FIRSTS: tl.constexpr, OUTS: tl.constexpr, NORMS: tl.constexpr, COUNT: tl.constexpr,
-    FROM: tl.constexpr, SIDES: tl.constexpr, C: tl.constexpr, OUT_PITCH: tl.constexpr,
-    IN: tl.constexpr, OUT: tl.constexpr, LANES: tl.constexpr,
+    ROWS: tl.constexpr, COLUMNS: tl.constexpr, FROM: tl.constexpr, SIDES: tl.constexpr,
+    C: tl.constexpr, OUT_PITCH: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr,
+    LANES: tl.constexpr,
 ):  # fmt: skip
     """Gradients of what is between the convolutions, ``[pixels, C]`` for each filter."""
     c = tl.program_id(1) * IN + tl.arange(0, IN)
@@ -59,8 +64,8 @@ def bank_spread(
             for begin in range(0, OUTS[f], OUT):
                 o = begin + tl.arange(0, OUT)
                 g = output_gradient(
-                    grads[f], outs[f], mean, slopes, pixel, valid, o, NORMS[f], COUNT, FIRSTS[f],
-                    OUTS[f], FROM, C, OUT_PITCH,
+                    grads[f], outs[f], alpha, mean, slopes, pixel, span, valid, o, NORMS[f], COUNT,
+                    ROWS[f], COLUMNS, FIRSTS[f], OUTS[f], FROM, C, OUT_PITCH,
                 )  # fmt: skip
                 weight = tl.load(
                     pointwise[f] + o[:, None] * C + c[None, :],
@@ -73,13 +78,13 @@ def bank_spread(
 
 @triton.jit
 def _product(
-    image, depthwise, grad, out, to, affine, mean, variance, slopes, epsilon, start, left, c, o,
-    zero, height, width, out_height, out_width,
+    image, depthwise, grad, out, to, alpha, affine, mean, variance, slopes, epsilon, start, left,
+    span, c, o, zero, height, width, out_height, out_width,
     SIDE: tl.constexpr, DILATION: tl.constexpr, SHIFT: tl.constexpr, FIRST: tl.constexpr,
     OUTS: tl.constexpr, BEFORE: tl.constexpr, NORM: tl.constexpr, COUNT: tl.constexpr,
-    FORM: tl.constexpr, FROM: tl.constexpr, STRIDE: tl.constexpr, C: tl.constexpr,
-    PITCH: tl.constexpr, OUT_PITCH: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr,
-    MANY: tl.constexpr,
+    ROW: tl.constexpr, COLUMNS: tl.constexpr, FORM: tl.constexpr, FROM: tl.constexpr,
+    STRIDE: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, OUT_PITCH: tl.constexpr,
+    IN: tl.constexpr, OUT: tl.constexpr, MANY: tl.constexpr,
 ):  # fmt: skip
     """A unit's share of one filter's pointwise gradient."""
     lane = tl.arange(0, MANY)
@@ -93,8 +98,9 @@ def _product(
             out_height, out_width, SIDE, DILATION, SHIFT, STRIDE, FORM, C, PITCH,
         )  # fmt: skip
         g = output_gradient(
-            grad, out, mean, slopes, pixel, valid, o, NORM, COUNT, FIRST, OUTS, FROM, C, OUT_PITCH
-        )
+            grad, out, alpha, mean, slopes, pixel, span, valid, o, NORM, COUNT, ROW, COLUMNS,
+            FIRST, OUTS, FROM, C, OUT_PITCH,
+        )  # fmt: skip
         total = tl.dot(tl.trans(g), own, total, input_precision=EXACT)
     tl.store(to + o[:, None] * C + c[None, :], total, mask=(o < OUTS)[:, None] & (c < C)[None, :])
 
@@ -102,13 +108,14 @@ def _product(
 @tuned({"LANES": 512, "num_warps": 4})
 @triton.jit
 def bank_pointwise_weights(
-    images, depthwise, grads, outs, shares, affine, mean, variance, slopes, epsilon,
-    pixels, run, blocks, zero, height, width, out_height, out_width,
+    images, depthwise, grads, outs, shares, alpha, affine, mean, variance, slopes, epsilon,
+    pixels, run, span, blocks, zero, height, width, out_height, out_width,
     SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, FIRSTS: tl.constexpr,
     OUTS: tl.constexpr, BEFORE: tl.constexpr, NORMS: tl.constexpr, PLACES: tl.constexpr,
-    SHARE: tl.constexpr, COUNT: tl.constexpr, FORM: tl.constexpr, FROM: tl.constexpr,
-    STRIDE: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, OUT_PITCH: tl.constexpr,
-    IN: tl.constexpr, OUT: tl.constexpr, LANES: tl.constexpr,
+    SHARE: tl.constexpr, COUNT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr,
+    FORM: tl.constexpr, FROM: tl.constexpr, STRIDE: tl.constexpr, C: tl.constexpr,
+    PITCH: tl.constexpr, OUT_PITCH: tl.constexpr, IN: tl.constexpr, OUT: tl.constexpr,
+    LANES: tl.constexpr,
 ):  # fmt: skip
     """Each unit's share of the pointwise weights' gradients, at PLACES of ``[units, SHARE]``.
 
@@ -125,10 +132,10 @@ def bank_pointwise_weights(
         if tl.program_id(2) == f:
             _product(
                 images[f], depthwise[f], grads[f], outs[f], shares + unit * SHARE + PLACES[f],
-                affine, mean, variance, slopes, epsilon, start, left, c, o, zero,
+                alpha, affine, mean, variance, slopes, epsilon, start, left, span, c, o, zero,
                 height, width, out_height, out_width,
                 SIDES[f], DILATIONS[f], SHIFTS[f], FIRSTS[f], OUTS[f], BEFORE[f], NORMS[f], COUNT,
-                FORM, FROM, STRIDE, C, PITCH, OUT_PITCH, IN, OUT, MANY,
+                ROWS[f], COLUMNS, FORM, FROM, STRIDE, C, PITCH, OUT_PITCH, IN, OUT, MANY,
             )  # fmt: skip
 
 
@@ -228,8 +235,8 @@ def bank_input(
     pixels, run, zero, height, width, out_height, out_width,
     SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, BEFORE: tl.constexpr,
     FORM: tl.constexpr, STRIDE: tl.constexpr, TOTALS: tl.constexpr, SKIP: tl.constexpr,
-    MAXIMA: tl.constexpr, AVERAGES: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr,
-    BLOCK: tl.constexpr, LANES: tl.constexpr,
+    COLUMNS: tl.constexpr, MAXIMA: tl.constexpr, AVERAGES: tl.constexpr, C: tl.constexpr,
+    PITCH: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """The gradient of the image that all these filters read, before its scale.
 
@@ -260,7 +267,7 @@ def bank_input(
             )  # fmt: skip
         at = pixel.to(tl.int64)[:, None]
         if len(SIDES) > 0:
-            own = tl.load(image + at * PITCH + c[None, :], mask=inside, other=0.0)
+            own = flat(image, pixel, c, inside, PITCH)
             centered = own - about[None, :]
             total = tl.where(centered * scale[None, :] + shift[None, :] <= 0.0, 0.0, total)
             if TOTALS:
@@ -269,8 +276,8 @@ def bank_input(
         if FORM == SCALED:
             total = total * scale[None, :]
         if SKIP >= 0:
-            g = tl.load(grad + at * C + c[None, :], mask=inside, other=0.0)
-            total += g * tl.load(alpha + SKIP)
+            g = flat(grad, pixel, c, inside, C)
+            total += g * weight_of(alpha, n, valid, SKIP, COLUMNS)
         if MAXIMA or AVERAGES:
             first = n.to(tl.int64) * out_height
             for tap in range(9):
@@ -305,6 +312,8 @@ def add_shares(
     for t in tl.static_range(len(SIZES)):
         inside = column < SIZES[t]
         if tl.program_id(0) * BLOCK < SIZES[t]:
-            total = unit_total(shares, units, place + column, inside, SHARE, BLOCK, MANY)
+            total = unit_total(
+                shares, units, place + column, inside, shares, units, SHARE, 0, BLOCK, MANY
+            )  # fmt: skip
             tl.store(targets[t] + column, total.to(tl.float32), mask=inside)
         place += SIZES[t]

@@ -9,6 +9,7 @@ from typing import Any
 import triton
 from torch import Tensor
 
+from ..mix.gpu import Statistics
 from ..tiles import RUN, Units, block
 from . import cuda, gradient_tiles, tiles
 
@@ -30,6 +31,7 @@ class Filter:
         shift: of its first tap from the output's place in the input.
         first: its first channel of ``out``.
         before: row of the statistics of the image.
+        row: place in alpha of what weighs its output, or -1.
     """
 
     image: Tensor
@@ -41,6 +43,7 @@ class Filter:
     shift: int = 0
     first: int = 0
     before: int = 0
+    row: int = -1
 
     @property
     def side(self) -> int:
@@ -49,12 +52,33 @@ class Filter:
 
 
 @dataclass(frozen=True)
-class Statistics:
-    """Of normalizations: ``[rows, C]`` each, and what is added to variances."""
+class Gradients:
+    """Of the outputs of a bank, formed where they are used.
 
-    mean: Tensor
-    variance: Tensor
-    epsilon: float
+    Attributes:
+        images: what they are made of, one for each filter.
+        form: GIVEN as they are; SLOPED or WEIGHED, gradients of a sum of normalized outputs.
+        slopes: ``[3, rows, C]``, of the latter.
+        alpha: ``[N, K]``, which weighs the latter, image by image, where the slopes do not.
+    """
+
+    images: Sequence[Tensor]
+    form: int = int(gradient_tiles.GIVEN)
+    slopes: Tensor | None = None
+    alpha: Tensor | None = None
+
+    def arguments(self, bank: Bank) -> dict[str, Any]:
+        """As kernels take them; any pointer stands for what is not there."""
+        none = bank.statistics.mean
+        return {
+            "grads": tuple(self.images),
+            "slopes": none if self.slopes is None else self.slopes,
+            "alpha": none if self.alpha is None else self.alpha,
+            "span": bank.size[0] * bank.size[1],
+            "ROWS": tuple(f.row for f in bank.filters),
+            "COLUMNS": 0 if self.alpha is None else self.alpha.shape[1],
+            "FROM": self.form,
+        }
 
 
 @dataclass(frozen=True)
@@ -157,27 +181,21 @@ class Bank:
             **self._geometry(), **self._outputs(),
         )  # fmt: skip
 
-    def spread(self, grads: Sequence[Tensor], slopes: Tensor | None, source: int) -> list[Tensor]:
+    def spread(self, grads: Gradients) -> list[Tensor]:
         """Gradients of what is between the convolutions, ``[pixels, C]`` each."""
-        middles = [grads[0].new_empty(self.pixels, self.channels) for _ in self.filters]
+        middles = [grads.images[0].new_empty(self.pixels, self.channels) for _ in self.filters]
         settings = self._outputs()
         settings["IN"], settings["OUT"] = settings["OUT"], settings["IN"]  # outputs are summed up
         gradient_tiles.bank_spread(
             (triton.cdiv(self.pixels, RUN), self._blocks[1]),
-            grads=tuple(grads), outs=self._each("out"), pointwise=self._each("pointwise"),
-            middles=tuple(middles), mean=self.statistics.mean,
-            slopes=self.statistics.mean if slopes is None else slopes, pixels=self.pixels,
-            FROM=source, SIDES=self._each("side"), C=self.channels, **settings,
+            outs=self._each("out"), pointwise=self._each("pointwise"), middles=tuple(middles),
+            mean=self.statistics.mean, pixels=self.pixels, SIDES=self._each("side"),
+            C=self.channels, **settings, **grads.arguments(self),
         )  # fmt: skip
         return middles
 
     def weights(
-        self,
-        grads: Sequence[Tensor],
-        middles: Sequence[Tensor],
-        slopes: Tensor | None,
-        source: int,
-        targets: Sequence[Tensor],
+        self, grads: Gradients, middles: Sequence[Tensor], targets: Sequence[Tensor]
     ) -> None:
         """Write the gradients of all weights: of each filter the depthwise ones, if any, first."""
         sizes = tuple(t.numel() for t in targets)
@@ -187,7 +205,7 @@ class Bank:
         for f in self.filters:
             depthwise.append(0 if f.depthwise is None else starts.pop(0))
             pointwise.append(starts.pop(0))
-        shares = grads[0].new_empty(self.units.count, share)
+        shares = middles[0].new_empty(self.units.count, share)
         common = {
             "images": self._each("image"), "shares": shares, "pixels": self.pixels,
             "run": self.units.run, "BEFORE": self._each("before"), "SHARE": share,
@@ -195,9 +213,8 @@ class Bank:
         }  # fmt: skip
         gradient_tiles.bank_pointwise_weights(
             (self.units.count, self._blocks[0] ** 2, len(self.filters)),
-            depthwise=self._depthwise(), grads=tuple(grads), outs=self._each("out"),
-            slopes=self.statistics.mean if slopes is None else slopes, FROM=source,
-            blocks=self._blocks[0], zero=0, PLACES=tuple(pointwise), **common,
+            depthwise=self._depthwise(), outs=self._each("out"), blocks=self._blocks[0], zero=0,
+            PLACES=tuple(pointwise), **common, **grads.arguments(self),
             **{**self._outputs(), "OUT": self._inputs},
         )  # fmt: skip
         sides = self._each("side")
@@ -245,7 +262,7 @@ class Extras:
 
     Attributes:
         grad: of the sum.
-        alpha: ``[K]``.
+        alpha: ``[K]`` or ``[N, K]``.
         skip: place of the image itself in alpha, or -1.
         peaks: gradients of maxima, ``[pixels, C]``, or None.
         which: taps that the maxima were taken from, uint8 of the same shape.
@@ -264,6 +281,7 @@ def input_gradient(grid: tuple[int, ...], more: Extras, **arguments: Any) -> Non
     """Launch ``bank_input``; there may be no filters."""
     gradient_tiles.bank_input(
         grid, grad=more.grad, alpha=more.alpha, SKIP=more.skip,
+        COLUMNS=more.alpha.shape[1] if more.alpha.dim() == 2 else 0,
         peaks=more.grad if more.peaks is None else more.peaks,
         which=more.grad if more.which is None else more.which,
         averages=more.grad if more.averages is None else more.averages,

@@ -59,7 +59,7 @@ def rectified(
     within = (row >= 0) & (row < height) & (column >= 0) & (column < width)
     here = (valid & within)[:, None] & (c < C)[None, :]
     at = ((first + row) * width + column)[:, None] * PITCH + c[None, :]
-    value = tl.load(image + at, mask=here, other=0.0)
+    value = tl.load(image + at, mask=here, other=0.0).to(tl.float32)
     if FORM != RAW:
         value = (value - about[None, :]) * scale[None, :] + shift[None, :]
         value = tl.where(here, value, 0.0)

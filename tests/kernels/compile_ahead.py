@@ -32,6 +32,11 @@ def launches(channels: int, stride: int) -> list[tiles.Launch]:
         one = ([x], [alpha], weights)
         out, kept, mean, variance = mixed.forward(*one, none, none, *settings, torch.float32)
         mixed.backward(out, *one, kept, mean, variance, *settings, [7])
+        # The first edge of a node, and alphas of each image; what is kept is short.
+        node = ([x, x], [torch.empty(len(x), len(CANDIDATES))] * 2, weights * 2)
+        both = (edge.numbers, [stride] * 2, True, 1e-5)
+        out, kept, mean, variance = mixed.forward(*node, none, none, *both, torch.bfloat16)
+        mixed.backward(out, *node, kept, mean, variance, *both, [7, 0])
         branches, flags = [x] * 6, [True] * 5 + [False]
         out, mean, variance = mix.forward(branches, alpha[:6], none, none, flags, True, 1e-5)
         mix.backward(out, branches, alpha[:6], mean, variance, flags, True, 1e-5, [True] * 7)

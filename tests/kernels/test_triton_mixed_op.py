@@ -7,7 +7,15 @@ import math
 
 import pytest
 import torch
-from test_mixed_op import check, derive, exactly, nearest_to_a_kink, statistics, tensors
+from test_mixed_op import (
+    check,
+    derive,
+    dropped,
+    exactly,
+    nearest_to_a_kink,
+    statistics,
+    tensors,
+)
 from torch import Tensor
 
 from nasturtium.kernels import MixedEdge, Running, dispatch, mixed_operation, node_sum
@@ -41,6 +49,36 @@ def test_each_candidate_alone(name, stride):
     edge = Edge((name,), stride)
     channels = 3 if name == "skip_connect" else 1
     check(*off_the_kink((2, channels, 6, 7), edge), edge, mode="triton")
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("shape", [(3, 4, 8, 6), (2, 17, 5, 5)])
+def test_alphas_of_each_image(shape, stride):
+    edge = Edge(CANDIDATES, stride)
+    x, alpha, weights, grad = off_the_kink(shape, edge)
+    check(x, dropped(alpha, shape[0]), weights, grad, edge, mode="triton")
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_an_image_of_several_units(monkeypatch, most):
+    tiles = pytest.importorskip("nasturtium.kernels.tiles")
+    monkeypatch.setattr(tiles, "MOST_UNITS", most)
+    edge = Edge(("max_pool_3x3", "skip_connect", "dil_conv_3x3"))
+    x, alpha, weights, grad = tensors((2, 3, 17, 16), edge)
+    assert tiles.Units.of(2 * 17 * 16, 2).each == max(most // 2, 1)
+    check(x, dropped(alpha, 2), weights, grad, edge, mode="triton")
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_alphas_of_each_image_that_are_one_row_are_as_one(stride):
+    edge = Edge(FEW, stride)
+    x, alpha, weights, grad = tensors((3, 5, 6, 7), edge)
+    one = derive(x, alpha, weights, grad, edge, "triton")
+    own = derive(x, alpha.expand(3, -1), weights, grad, edge, "triton")
+    assert own[2].shape == (3, len(FEW))
+    own[2] = own[2].sum(0)
+    for a, b in zip(own, one, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1e-30, 1e6])
@@ -148,15 +186,21 @@ def test_only_what_is_asked_for(monkeypatch):
             assert torch.equal(value, everything[k + 1])
 
 
-@pytest.mark.parametrize("channels", [3, 8])
-def test_what_is_kept_in_bfloat16(channels):
-    case = (*tensors((2, channels, 6, 7), Edge(FEW)), Edge(FEW))
-    whole, half = derive(*case, "triton"), derive(*case, "triton", storage="bfloat16")
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize(("channels", "each"), [(3, False), (8, True)])
+def test_what_is_kept_in_bfloat16(channels, each, stride, training):
+    edge = Edge(FEW, stride)
+    x, alpha, weights, grad = tensors((2, channels, 6, 7), edge)
+    case = (x, dropped(alpha, 2) if each else alpha, weights, grad, edge)
+    more = {"training": training, "running": None if training else statistics(edge, channels)}
+    whole = derive(*case, "triton", **more)
+    half = derive(*case, "triton", storage="bfloat16", **more)
     assert torch.equal(whole[0], half[0])
     largest = max(g.norm() for g in whole[3:])
     for a, b in zip(half[1:], whole[1:], strict=True):
         assert (a - b).norm() <= spec.BFLOAT16_ERROR * max(b.norm(), 0.1 * largest)
-    assert not torch.equal(half[1], whole[1])
+    assert not torch.equal(half[2], whole[2])  # of alpha, which every kept value has a part in
 
 
 def test_torch_accepts_the_operators(monkeypatch):
@@ -193,29 +237,64 @@ def test_the_module_takes_it_too(monkeypatch):
     assert (dispatch.ran - before)[NAME, "triton"] == 1
 
 
-def test_edges_of_a_node_are_summed(monkeypatch):
-    names = ("avg_pool_3x3", "skip_connect", "dil_conv_3x3")
-    draw = torch.Generator().manual_seed(0)
-    edges = [Edge(names, stride) for stride in (2, 1)]
-    xs = [torch.randn(2, 4, 4 * e.stride, 4 * e.stride, generator=draw) for e in edges]
-    alphas = list(torch.rand(2, len(names), generator=draw))
-    weights = [[torch.randn(s, generator=draw) for s in e.shapes(4)] for e in edges]
-    found = {}
-    for mode in ("triton", "reference"):
-        monkeypatch.setenv(dispatch.VARIABLE, mode)
-        own = [t.clone().requires_grad_() for t in (*xs, *alphas)]
+class Sum:
+    """Random edges of one node, of stride 2 first; alphas of each image where ``each`` says so."""
+
+    def __init__(self, names: tuple[str, ...], strides: list[int], each: list[bool]) -> None:
+        draw = torch.Generator().manual_seed(0)
+        edges = [Edge(names, stride) for stride in strides]
+        self.more = {"candidates": names, "strides": strides}
+        self.xs = [torch.randn(2, 4, 4 * s, 5 * s, generator=draw) for s in strides]
+        self.alphas = [
+            torch.rand(*((2,) if own else ()), len(names), generator=draw) for own in each
+        ]
+        self.weights = [torch.randn(s, generator=draw) / 3 for e in edges for s in e.shapes(4)]
+        self.counts = [len(e.shapes(4)) for e in edges]
+        self.grad = torch.randn(2, 4, 4, 5, generator=draw)
+
+    def run(self, mode: str, dtype: torch.dtype = torch.float32, **more: str) -> list[Tensor]:
+        """The sum and all gradients."""
+        kinds = (self.xs, self.alphas, self.weights)
+        xs, alphas, flat = ([t.detach().to(dtype).requires_grad_() for t in kind] for kind in kinds)
+        rest = iter(flat)
+        own = [[next(rest) for _ in range(count)] for count in self.counts]
         before = dispatch.ran.copy()
-        out = node_sum(own[:2], own[2:], weights, candidates=names, strides=[2, 1])
-        found[mode] = [out, *torch.autograd.grad(out.sin().sum(), own)]
-        assert (dispatch.ran - before)[NAME, mode] == 1
-    for a, b in zip(*found.values(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-4)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(dispatch.VARIABLE, mode)
+            out = node_sum(xs, alphas, own, **self.more, **more)
+            found = torch.autograd.grad(out, [*xs, *alphas, *flat], self.grad.to(dtype))
+        ran = dispatch.ran - before
+        assert ran[NAME, mode] == 1 and ran[f"{NAME}_backward", mode] == (mode != "reference")
+        return [out.detach(), *found]
 
 
-def test_alphas_of_each_image_run_elsewhere(monkeypatch):
-    monkeypatch.setenv(dispatch.VARIABLE, "triton")
-    x, alpha = torch.randn(2, 3, 4, 4), torch.rand(2, 1)
-    before = dispatch.ran.copy()
-    with pytest.warns(dispatch.KernelFallback, match="alphas of each image"):
-        mixed_operation(x, alpha, [], candidates=("skip_connect",))
-    assert (dispatch.ran - before)[NAME, "reference"] == 1
+SMOOTH = ("max_pool_3x3", "avg_pool_3x3", "skip_connect", "dil_conv_3x3")
+
+
+@pytest.mark.parametrize("most", [40, 3])
+def test_edges_of_a_node_are_summed(monkeypatch, most):
+    own = pytest.importorskip("nasturtium.kernels.mix.tiles")
+    monkeypatch.setattr(own, "MOST_MIXED", most)
+    node = Sum(SMOOTH, [2, 1, 1], [False, False, True])
+    ours, eager = node.run("triton"), node.run("reference")
+    exact = node.run("reference", torch.float64)
+    floor = 0.1 * max(float(t.abs().max()) for t in exact[1:])
+    for a, b, c in zip(ours, eager, exact, strict=True):
+        bars = {"times_eager": spec.TIMES_EAGER, "epsilons": spec.EPSILONS, "floor": floor}
+        assert within(a, b, c, **bars), (error(a, c, floor), error(b, c, floor))
+    half = node.run("triton", storage="bfloat16")
+    assert torch.equal(half[0], ours[0])
+    for a, b in zip(half[1:], ours[1:], strict=True):
+        assert (a - b).norm() <= spec.BFLOAT16_ERROR * max(b.norm(), floor)
+
+
+def test_a_node_is_written_in_one_launch():
+    own = pytest.importorskip("nasturtium.kernels.mixed_op.gpu")
+    tiles = pytest.importorskip("nasturtium.kernels.tiles")
+    node = Sum(SMOOTH, [2, 1, 1], [False] * 3)
+    numbers, none = Edge(SMOOTH).numbers, torch.empty(0)
+    with tiles.recorded() as launches:
+        own.forward(node.xs, node.alphas, node.weights, none, none, numbers, [2, 1, 1], True, 1e-5,
+                    torch.float32)  # fmt: skip
+    writes = [each.arguments for each in launches if each.kernel.name == "mix_forward"]
+    assert [(len(a["KINDS"]), a["ADDED"]) for a in writes] == [(12, False)]
