@@ -6,7 +6,8 @@ cell, and ``mixed_operation`` computes all its candidates at once; ``node_sum`` 
 edges into one node. Its parts are for any candidates:
 ``separable_bank`` reads x once for several separable convolutions, and ``normalize_and_mix`` weighs
 and sums branches, normalized. ``searched_cell`` is a whole
-cell of NAS-Bench-201, ``split_channels`` and ``join_channels`` are what passes PC-DARTS's edge by.
+cell of NAS-Bench-201, ``partial_mix`` the edge of PC-DARTS, and ``split_channels`` and
+``join_channels`` are what passes it by.
 ``path_select`` computes one or two sampled candidates of an edge and no others, and
 ``aggregated_convolution`` several sizes and dilations in one convolution (DASH).
 ``SearchNetwork`` and ``CellSearchNetwork`` are the supernets of
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .mix.ops import normalize_and_mix
     from .mixed_op.module import MixedEdge
     from .mixed_op.ops import mixed_operation, node_sum
+    from .parts.mix import partial_mix
     from .parts.ops import join_channels, split_channels
     from .paths.ops import path_select
     from .separable.ops import separable_bank
@@ -58,6 +60,7 @@ __all__ = [
     "mixed_operation",
     "node_sum",
     "normalize_and_mix",
+    "partial_mix",
     "path_select",
     "searched_cell",
     "separable_bank",
@@ -82,6 +85,7 @@ _HOME = {
     "normalize_and_mix": ".mix.ops",
     "searched_cell": ".cell.ops",
     "join_channels": ".parts.ops",
+    "partial_mix": ".parts.mix",
     "path_select": ".paths.ops",
     "separable_bank": ".separable.ops",
     "split_channels": ".parts.ops",

@@ -54,6 +54,7 @@ def forward(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     keep: torch.dtype | None,
@@ -61,8 +62,9 @@ def forward(
     """As ``nasturtium::mixed_operation``."""
     from .. import _cpu
 
-    out, kept, mean, variance = outputs(xs, mean, variance, candidates, strides, training, keep)
-    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
+    sizes = (candidates, strides, parts, training, keep)
+    out, kept, mean, variance = outputs(xs, mean, variance, *sizes)
+    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides, parts)
     x = terms[0].x
     _cpu.mixed_forward(
         [t.x.data_ptr() for t in terms],
@@ -73,7 +75,7 @@ def forward(
         [t.mean.data_ptr() for t in terms],
         [t.variance.data_ptr() for t in terms],
         batch=x.shape[0],
-        channels=x.shape[1],
+        channels=x.shape[1] // parts,
         height=[t.x.shape[2] for t in terms],
         width=[t.x.shape[3] for t in terms],
         stride=[t.stride for t in terms],
@@ -83,6 +85,7 @@ def forward(
         each=[t.alpha.dim() == 2 for t in terms],
         pack=_packable(terms),
         half=keep == torch.bfloat16,
+        parts=parts,
         threads=_threads(x),
     )
     return out, kept, mean, variance
@@ -98,17 +101,18 @@ def backward(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     needs: list[int],
 ) -> list[Tensor]:
     """As ``nasturtium::mixed_operation_backward``."""
-    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides)
+    terms = _terms(xs, alphas, weights, kept, mean, variance, candidates, strides, parts)
     grad = grad.contiguous(memory_format=LAST)
     pack = _packable(terms)
     return in_turn(
         [
-            _of_edge(grad, term, training, epsilon, need, pack)
+            _of_edge(grad, term, training, epsilon, need, pack, parts)
             for term, need in zip(terms, needs, strict=True)
         ]
     )
@@ -123,24 +127,25 @@ def _terms(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
 ) -> list[Term]:
     edges = edges_of(candidates, strides)
     norms = [edge.norms for edge in edges]
-    parts = zip(
+    of_edges = zip(
         xs,
         alphas,
-        by_edge(weights, edges, xs[0].shape[1]),
+        by_edge(weights, edges, xs[0].shape[1] // parts),
         torch.split(kept, [edge.kept for edge in edges]) if kept.numel() else [kept] * len(edges),
         torch.split(mean, norms),
         torch.split(variance, norms),
         strides,
         strict=True,
     )
-    return [Term.of(*part, candidates, stride) for *part, stride in parts]
+    return [Term.of(*own, candidates, stride) for *own, stride in of_edges]
 
 
 def _of_edge(
-    grad: Tensor, term: Term, training: bool, epsilon: float, needs: int, pack: bool
+    grad: Tensor, term: Term, training: bool, epsilon: float, needs: int, pack: bool, parts: int
 ) -> list[Tensor]:
     from .. import _cpu
 
@@ -158,7 +163,7 @@ def _of_edge(
         found[1].data_ptr() if needs & 2 else 0,
         [w.data_ptr() for w in found[2:]] if needs & 4 else [],
         batch=x.shape[0],
-        channels=x.shape[1],
+        channels=x.shape[1] // parts,
         height=x.shape[2],
         width=x.shape[3],
         stride=term.stride,
@@ -168,6 +173,7 @@ def _of_edge(
         each=term.alpha.dim() == 2,
         pack=pack,
         half=term.kept.dtype == torch.bfloat16,
+        parts=parts,
         threads=_threads(x),
     )
     return found

@@ -29,14 +29,15 @@ def forward(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """As ``nasturtium::mixed_operation``."""
+    """As ``nasturtium::mixed_operation``, of whole images: ``partial_mix`` asks for no others."""
     edges = edges_of(candidates, strides)
     out, kept, mean, variance = outputs(
-        xs, mean, variance, candidates, strides, training, torch.float32
+        xs, mean, variance, candidates, strides, parts, training, torch.float32
     )
     if kept.shape[-1] != xs[0].shape[1]:
         kept.zero_()  # also what is between channels and their padded number is an output
@@ -77,6 +78,7 @@ def backward(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     needs: list[int],

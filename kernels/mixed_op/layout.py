@@ -32,14 +32,16 @@ def outputs(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Memory for what the operator returns."""
     edges, x = edges_of(candidates, strides), xs[0]
-    n, c = x.shape[:2]
+    n, whole = x.shape[:2]
+    c = whole // parts
     h, w = (edges[0].output(side) for side in x.shape[2:])
-    out = torch.empty((n, c, h, w), dtype=x.dtype, device=x.device, memory_format=LAST)
+    out = torch.empty((n, whole, h, w), dtype=x.dtype, device=x.device, memory_format=LAST)
     images = sum(edge.kept for edge in edges)
     kept = x.new_empty((images, n, h, w, padded_channels(c)) if keep else 0, dtype=keep)
     if not training:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -160,23 +161,15 @@ class MixedEdge(nn.Module):
         """
         if index is None:
             return mix_edges([self], [x], [alpha])
-        norms, tracked = self.norms(), self.track_running_stats
-        training = self.training or not tracked
         out = path_select(
             x,
             index,
             alpha,
             list(self.branches.parameters()),
-            candidates=self.edge.candidates,
             stride=self.edge.stride,
-            running=running_of(norms) if tracked else None,
-            training=training,
-            momentum=self.momentum,
-            epsilon=self.epsilon,
-            storage=self.storage,
+            **settings_of([self]),
         )
-        if training and tracked and norms:
-            count_batch(norms, used(self.edge, index))
+        count_batches([self], used(self.edge, index))
         return out
 
     def norms(self) -> list[nn.BatchNorm2d]:
@@ -195,22 +188,34 @@ def mix_edges(edges: Sequence[MixedEdge], xs: Sequence[Tensor], alphas: Sequence
     Returns:
         ``[N, C, ceil(H / stride), ceil(W / stride)]``.
     """
-    first = edges[0]
-    tracked = first.track_running_stats
-    training = first.training or not tracked
-    norms = [norm for edge in edges for norm in edge.norms()]
     out = node_sum(
         xs,
         alphas,
         [list(edge.branches.parameters()) for edge in edges],
-        candidates=first.edge.candidates,
         strides=[edge.edge.stride for edge in edges],
-        running=running_of(norms) if tracked else None,
-        training=training,
-        momentum=first.momentum,
-        epsilon=first.epsilon,
-        storage=first.storage,
+        **settings_of(edges),
     )
-    if training and tracked and norms:
-        count_batch(norms)
+    count_batches(edges)
     return out
+
+
+def settings_of(edges: Sequence[MixedEdge]) -> dict[str, Any]:
+    """What the operators take from edges of one node beside tensors and strides."""
+    first = edges[0]
+    tracked = first.track_running_stats
+    norms = [norm for edge in edges for norm in edge.norms()]
+    return {
+        "candidates": first.edge.candidates,
+        "running": running_of(norms) if tracked else None,
+        "training": first.training or not tracked,
+        "momentum": first.momentum,
+        "epsilon": first.epsilon,
+        "storage": first.storage,
+    }
+
+
+def count_batches(edges: Sequence[MixedEdge], which: Tensor | None = None) -> None:
+    """Count a batch that the operators have taken into the running statistics."""
+    norms = [norm for edge in edges for norm in edge.norms()]
+    if edges[0].training and edges[0].track_running_stats and norms:
+        count_batch(norms, which)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..gpu import register_cuda, register_triton
+from ..parts.reference import join
 from ..statistics import Running
 from . import reference
 from .layout import by_edge, edges_of, gradients, in_turn, outputs
@@ -25,6 +26,7 @@ def forward(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     keep: torch.dtype | None,
@@ -33,9 +35,10 @@ def forward(
 
     ``keep`` is the format of the second, float32 or bfloat16 (see ``layout.shorten``), or None
     where nothing is needed. ``weights``, ``mean`` and ``variance`` are those of all edges in turn;
-    the latter two are read when not training.
+    the latter two are read when not training. With several parts there is one edge of stride 1,
+    and x is mixed in part: see ``partial_mix``.
     """
-    settings = (candidates, strides, training, epsilon, keep)
+    settings = (candidates, strides, parts, training, epsilon, keep)
     found: tuple[Tensor, Tensor, Tensor, Tensor] = dispatch.forward(
         NAME, xs[0].device.type, xs, alphas, weights, mean, variance, *settings
     )
@@ -51,11 +54,12 @@ def _(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return outputs(xs, mean, variance, candidates, strides, training, keep)
+    return outputs(xs, mean, variance, candidates, strides, parts, training, keep)
 
 
 @torch.library.custom_op("nasturtium::mixed_operation_backward", mutates_args=())
@@ -69,6 +73,7 @@ def _backward(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     needs: list[int],
@@ -77,7 +82,7 @@ def _backward(
 
     ``needs`` says it for each edge: of x (1), of alpha (2) and of its weights (4).
     """
-    settings = (candidates, strides, training, epsilon, needs)
+    settings = (candidates, strides, parts, training, epsilon, needs)
     found: list[Tensor] = dispatch.backward(
         NAME, grad.device.type, grad, xs, alphas, weights, kept, mean, variance, *settings
     )
@@ -95,13 +100,13 @@ def _(
     variance: Tensor,
     candidates: list[int],
     strides: list[int],
+    parts: int,
     training: bool,
     epsilon: float,
     needs: list[int],
 ) -> list[Tensor]:
-    own = by_edge(weights, edges_of(candidates, strides), xs[0].shape[1])
-    parts = zip(xs, alphas, own, needs, strict=True)
-    return in_turn([gradients(*part) for part in parts])
+    own = by_edge(weights, edges_of(candidates, strides), xs[0].shape[1] // parts)
+    return in_turn([gradients(*edge) for edge in zip(xs, alphas, own, needs, strict=True)])
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -123,15 +128,16 @@ def _gradient(ctx: Any, grad: Tensor | None, *_: Tensor | None) -> tuple[Any, ..
         found = _differentiable(grad, inputs, mean, variance, ctx.edges, ctx.settings, wanted)
     else:
         xs, alphas, weights = _kinds(inputs, ctx.edges)
-        candidates, strides, *_ = ctx.settings
-        own = by_edge(ctx.needs_input_grad[2], edges_of(candidates, strides), xs[0].shape[1])
+        candidates, strides, parts, *_ = ctx.settings
+        edges = edges_of(candidates, strides)
+        own = by_edge(ctx.needs_input_grad[2], edges, xs[0].shape[1] // parts)
         needs = [
             x + 2 * alpha + 4 * any(some)
             for x, alpha, some in zip(*ctx.needs_input_grad[:2], own, strict=True)
         ]
         tensors = _backward(grad, xs, alphas, weights, kept, mean, variance, *ctx.settings, needs)
         found = [t if want else None for t, want in zip(tensors, wanted, strict=True)]
-    return *_kinds(found, ctx.edges), *(None,) * 7
+    return *_kinds(found, ctx.edges), *(None,) * 8
 
 
 def _kinds(of_all: list[Any], edges: int) -> tuple[list[Any], list[Any], list[Any]]:
@@ -149,22 +155,25 @@ def _differentiable(
     wanted: list[bool],
 ) -> list[Tensor | None]:
     """The same gradients by the reference, to be differentiated again."""
-    candidates, strides, training, epsilon = settings
+    candidates, strides, parts, training, epsilon = settings
     running = None if training else Running(mean.unbind(), variance.unbind())
     dispatch.ran[f"{NAME}_backward", "reference"] += 1
     xs, alphas, weights = _kinds(inputs, edges)
     own = edges_of(candidates, strides)
     with torch.enable_grad():
+        mixed = [x[:, : x.shape[1] // parts] for x in xs]
         y = reference.node_sum(
-            xs,
+            mixed,
             alphas,
-            by_edge(weights, own, xs[0].shape[1]),
+            by_edge(weights, own, mixed[0].shape[1]),
             own,
             running,
             training=training,
             momentum=0.0,
             epsilon=epsilon,
         )
+        if parts > 1:
+            y = join(y, xs[0][:, y.shape[1] :], shuffled=True)
         asked = [t for t, want in zip(inputs, wanted, strict=True) if want]
         found = iter(torch.autograd.grad(y, asked, grad, create_graph=True, allow_unused=True))
     return [next(found) if want else None for want in wanted]

@@ -13,7 +13,7 @@ from ..statistics import Running, stacked, update
 from . import reference
 from .checks import check, unsupported
 from .operator import NAME, forward
-from .spec import CANDIDATES, as_edge, check_storage
+from .spec import CANDIDATES, Edge, as_edge, check_storage
 
 __all__ = ["NAME", "chosen", "explain", "mixed_operation", "node_sum"]
 
@@ -159,17 +159,36 @@ def node_sum(
             xs, alphas, weights, edges, running,
             training=training, momentum=momentum, epsilon=epsilon,
         )  # fmt: skip
-    mean = variance = x.new_empty(0)
+    return run(
+        xs, alphas, flat, edges, running,
+        training=training, momentum=momentum, epsilon=epsilon, storage=storage,
+    )  # fmt: skip
+
+
+def run(
+    xs: Sequence[Tensor],
+    alphas: Sequence[Tensor],
+    weights: Sequence[Tensor],
+    edges: Sequence[Edge],
+    running: Running | None,
+    *,
+    training: bool,
+    momentum: float,
+    epsilon: float,
+    storage: str,
+    parts: int = 1,
+) -> Tensor:
+    """The sum by a kernel, of arguments that were checked; keeps the statistics."""
+    mean = variance = xs[0].new_empty(0)
     norms = sum(edge.norms for edge in edges)
     if not training and running is not None and norms:
         mean, variance = stacked(running)
-    inputs = (*xs, *alphas, *flat)
-    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
+    wanted = torch.is_grad_enabled() and any(t.requires_grad for t in (*xs, *alphas, *weights))
     keep = getattr(torch, storage) if wanted else None
     out: Tensor
     out, _, mean, variance = forward(
-        list(xs), list(alphas), flat, mean, variance,
-        edges[0].numbers, strides, training, epsilon, keep,
+        list(xs), list(alphas), list(weights), mean, variance,
+        edges[0].numbers, [edge.stride for edge in edges], parts, training, epsilon, keep,
     )  # fmt: skip
     if training and running is not None and norms:
         update(running, mean, variance, momentum, out.numel() // out.shape[1])

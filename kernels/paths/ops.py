@@ -75,7 +75,9 @@ def _(
     epsilon: float,
     keep: torch.dtype | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    out, kept, mean, variance = outputs([x], mean, variance, candidates, [stride], training, keep)
+    out, kept, mean, variance = outputs(
+        [x], mean, variance, candidates, [stride], 1, training, keep
+    )
     if keep:
         images = torch.library.get_ctx().new_dynamic_size()
         kept = kept.new_empty((images, *kept.shape[1:]))

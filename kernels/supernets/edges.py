@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from ..cell.ops import searched_cell
 from ..cell.spec import CANDIDATES as CELL_CANDIDATES
-from ..mixed_op.module import MixedEdge
+from ..mixed_op.module import MixedEdge, count_batches, settings_of
 from ..mixed_op.spec import CANDIDATES
+from ..parts.mix import partial_mix
 from ..parts.ops import join_channels, split_channels
 from ..statistics import count_batch, running_of
 
@@ -65,6 +66,14 @@ class PartialEdge(nn.Module):
         if self.part == 1:
             whole: Tensor = self.mixed(x, alpha, index)
             return whole
+        if index is None:
+            weights, edge = list(self.mixed.branches.parameters()), [self.mixed]
+            stride = self.mixed.edge.stride
+            out = partial_mix(
+                x, alpha, weights, parts=self.part, stride=stride, **settings_of(edge)
+            )
+            count_batches(edge)
+            return out
         own, rest = split_channels(x, self.part)
         return join_channels(self.mixed(own, alpha, index), self.bypass(rest), shuffled=True)
 

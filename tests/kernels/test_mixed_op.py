@@ -269,7 +269,7 @@ def test_torch_accepts_the_operators(training, each):
     mean, variance = torch.zeros(edge.norms, 3), torch.ones(edge.norms, 3)
     given_ = (torch.empty(0),) * 2 if training else (mean, variance)
     own = [t.clone().requires_grad_() for t in (x, alpha, *weights)]
-    ops, settings_ = torch.ops.nasturtium, (edge.numbers, [1], training, 1e-5)
+    ops, settings_ = torch.ops.nasturtium, (edge.numbers, [1], 1, training, 1e-5)
     torch.library.opcheck(
         ops.mixed_operation, ([own[0]], [own[1]], own[2:], *given_, *settings_, torch.float32)
     )
@@ -328,7 +328,7 @@ def test_what_is_kept():
     with torch.no_grad():
         assert kept(lambda: mixed_operation(x, alpha, weights)) == 0
         empty = torch.ops.nasturtium.mixed_operation(
-            [x], [alpha], weights, *torch.empty(2, 0), edge.numbers, [1], True, 1e-5, None
+            [x], [alpha], weights, *torch.empty(2, 0), edge.numbers, [1], 1, True, 1e-5, None
         )
     assert empty[1].numel() == 0
 

@@ -152,7 +152,7 @@ def test_torch_accepts_the_operator():
     flat = [w.requires_grad_() for own in node.weights for w in own]
     xs, alphas = ([t.requires_grad_() for t in kind] for kind in (node.xs, node.alphas))
     numbers = [CANDIDATES.index(name) for name in node.names]
-    call = (xs, alphas, flat, *torch.empty(2, 0), numbers, [2, 1], True, 1e-5, torch.float32)
+    call = (xs, alphas, flat, *torch.empty(2, 0), numbers, [2, 1], 1, True, 1e-5, torch.float32)
     torch.library.opcheck(torch.ops.nasturtium.mixed_operation, call)
 
 

@@ -104,7 +104,7 @@ def test_every_instruction_set_rounds_as_torch_does(
         if training
         else (torch.stack(given_.means), torch.stack(given_.variances))
     )
-    call = (edge.numbers, [1], training, 1e-5)
+    call = (edge.numbers, [1], 1, training, 1e-5)
     with pytest.MonkeyPatch.context() as patch:
         for name in ("mixed_forward", "mixed_backward"):
             plain = getattr(_cpu, name)
@@ -155,7 +155,7 @@ def test_torch_accepts_the_operators_and_compiles_them() -> None:
     edge = Edge(("max_pool_3x3", "skip_connect", "sep_conv_3x3"))
     x, alpha, weights, grad = tensors((2, 3, 5, 6), edge)
     own = [t.clone().requires_grad_() for t in (x, alpha, *weights)]
-    ops, call = torch.ops.nasturtium, (edge.numbers, [1], True, 1e-5)
+    ops, call = torch.ops.nasturtium, (edge.numbers, [1], 1, True, 1e-5)
     given_ = torch.empty(2, 0)
     torch.library.opcheck(
         ops.mixed_operation, ([own[0]], [own[1]], own[2:], *given_, *call, torch.bfloat16)

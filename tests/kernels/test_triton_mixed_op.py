@@ -209,7 +209,7 @@ def test_torch_accepts_the_operators(monkeypatch):
     x, alpha, weights, grad = tensors((2, 3, 4, 5), edge)
     mean, variance, none = torch.zeros(edge.norms, 3), torch.ones(edge.norms, 3), torch.empty(0)
     own = [t.clone().requires_grad_() for t in (x, alpha, *weights)]
-    ops, settings = torch.ops.nasturtium, (edge.numbers, [1], True, 1e-5)
+    ops, settings = torch.ops.nasturtium, (edge.numbers, [1], 1, True, 1e-5)
     before = dispatch.ran.copy()
     torch.library.opcheck(
         ops.mixed_operation, ([own[0]], [own[1]], own[2:], none, none, *settings, torch.float32)
