@@ -54,7 +54,7 @@ def _forward(
     known = (mean, variance) if training else (mean[rows], variance[rows])
     out, kept, *found = dispatch.forward(
         NAME, x.device.type, [x], [gates], [weights[place] for place in paths.weights], *known,
-        paths.edge.numbers, [stride], training, epsilon, keep,
+        paths.edge.numbers, [stride], 1, training, epsilon, keep,
     )  # fmt: skip
     norms = len(owners(as_edge([CANDIDATES[k] for k in candidates], stride)))
     mean, variance = (x.new_zeros(norms, x.shape[1]).index_copy_(0, rows, t) for t in found)
@@ -108,7 +108,8 @@ def _backward(
     rows = torch.tensor(paths.norms, dtype=torch.long, device=x.device)
     of_x, of_gates, *own = dispatch.backward(
         NAME, x.device.type, grad, [x], [gates], [weights[place] for place in paths.weights],
-        kept, mean[rows], variance[rows], paths.edge.numbers, [stride], training, epsilon, [needs],
+        kept, mean[rows], variance[rows], paths.edge.numbers,
+        [stride], 1, training, epsilon, [needs],
     )  # fmt: skip
     found = dict(zip(paths.weights, own, strict=True))
     none = gradients(x, gates, weights, needs)[2:]
