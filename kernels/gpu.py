@@ -44,12 +44,12 @@ def about_triton() -> str:
     return f"triton {metadata.version('triton')}, {where}"
 
 
-def register_triton(operator: str, module: str) -> None:
-    """Add the Triton kernels of an operator, the functions of a module imported on first use."""
+def register_triton(operator: str, load: Callable[[], Any] | str) -> None:
+    """Add the Triton kernels of an operator, as ``dispatch.register`` takes them."""
     dispatch.register(
         operator,
         "triton",
-        lambda: _guarded(import_module(module), nullcontext),
+        lambda: _guarded(import_module(load) if isinstance(load, str) else load(), nullcontext),
         obstacle=triton_obstacle,
         about=about_triton,
         automatic=("cuda",),
@@ -69,8 +69,8 @@ def register_cuda(operator: str, module: str) -> None:
     )
 
 
-def _guarded(module: Any, around: Callable[[], AbstractContextManager[None]]) -> SimpleNamespace:
-    """A module's functions, run on the device of their tensors."""
+def _guarded(own: Any, around: Callable[[], AbstractContextManager[None]]) -> SimpleNamespace:
+    """An implementation's functions, run on the device of their tensors."""
 
     def on_device(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -84,7 +84,8 @@ def _guarded(module: Any, around: Callable[[], AbstractContextManager[None]]) ->
 
         return call
 
-    return SimpleNamespace(forward=on_device(module.forward), backward=on_device(module.backward))
+    names = [name for name in ("forward", "backward") if hasattr(own, name)]
+    return SimpleNamespace(**{name: on_device(getattr(own, name)) for name in names})
 
 
 def cuda_obstacle(device: str) -> str:

@@ -19,5 +19,6 @@ settings.load_profile("repeatable")
 if find_spec("triton") is not None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TRITON_INTERPRET", "1")
-        import_module("nasturtium.kernels.mixed_op.gpu")
+        for operator in ("mixed_op", "parts"):  # whose modules have all kernels
+            import_module(f"nasturtium.kernels.{operator}.gpu")
         import_module("triton.experimental.gluon")  # or Triton does so itself, on the first launch

@@ -8,18 +8,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
 from .. import dispatch
 from ..dispatch import Choice, choose
+from ..gpu import register_triton
 from ..statistics import Running, stacked, update
 from . import reference
-from .spec import CANDIDATES, MOST_NODES, padded_channels, pairs
+from .layout import gradients, outputs, part, whole, whole_weights, without_padding
+from .spec import CANDIDATES, MOST_NODES, pairs
 
 NAME = "searched_cell"
 # Values of x, times edges, below which a second thread costs more than it brings.
 _WORK_PER_THREAD = 5_000
-_LAST = torch.channels_last
 
 
 def _sizes(x: Tensor, nodes: int, training: bool, epsilon: float) -> dict[str, Any]:
@@ -35,24 +35,6 @@ def _sizes(x: Tensor, nodes: int, training: bool, epsilon: float) -> dict[str, A
         "epsilon": epsilon,
         "threads": max(1, min(torch.get_num_threads(), work // _WORK_PER_THREAD)),
     }
-
-
-def _whole(x: Tensor) -> Tensor:
-    """Channels-last, with zeros for the channels up to a multiple of eight."""
-    missing = padded_channels(x.shape[1]) - x.shape[1]
-    return (pad(x, (0, 0, 0, 0, 0, missing)) if missing else x).contiguous(memory_format=_LAST)
-
-
-def _part(x: Tensor, channels: int) -> Tensor:
-    """The first channels alone."""
-    return x if x.shape[1] == channels else x[:, :channels].contiguous(memory_format=_LAST)
-
-
-def _whole_weights(weights: Sequence[Tensor]) -> list[Tensor]:
-    missing = padded_channels(weights[0].shape[0]) - weights[0].shape[0]
-    if missing:
-        weights = [pad(w, (0, 0, 0, 0, 0, missing, 0, missing)) for w in weights]
-    return [w.contiguous() for w in weights]
 
 
 @torch.library.custom_op("nasturtium::searched_cell", mutates_args=())
@@ -94,8 +76,8 @@ def _cpu_forward(
     from .. import _cpu
 
     channels = x.shape[1]
-    x, weights = _whole(x), _whole_weights(weights)
-    found = _outputs(x, mean, variance, nodes, training, keep)
+    x, weights = whole(x), whole_weights(weights)
+    found = outputs(x, mean, variance, nodes, training, keep)
     nodes_at, dense_at, moments_at = (t.data_ptr() if keep else 0 for t in found[1:4])
     _cpu.cell_forward(
         x.data_ptr(),
@@ -107,23 +89,7 @@ def _cpu_forward(
         found[5].data_ptr(),
         **_sizes(x, nodes, training, epsilon),
     )
-    return _part(found[0], channels), *found[1:]
-
-
-def _outputs(
-    x: Tensor, mean: Tensor, variance: Tensor, nodes: int, training: bool, keep: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    n, c, h, w = x.shape
-    own, edges = padded_channels(c), len(pairs(nodes))
-    out = torch.empty(x.shape, dtype=x.dtype, device=x.device, memory_format=_LAST)
-    between = x.new_empty((nodes - 2, n, h, w, own) if keep else 0)
-    dense = x.new_empty((edges, n, h, w, own) if keep else 0)
-    moments = x.new_zeros((nodes - 1, 1 + own, own) if keep else 0)
-    if training:
-        shape = (2 * edges, own)
-        return out, between, dense, moments, x.new_empty(shape), x.new_empty(shape)
-    missing = (0, own - mean.shape[1])
-    return out, between, dense, moments, pad(mean, missing), pad(variance, missing)
+    return part(found[0], channels), *found[1:]
 
 
 @_forward.register_fake
@@ -138,7 +104,7 @@ def _(
     epsilon: float,
     keep: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
-    return _outputs(x, mean, variance, nodes, training, keep)
+    return outputs(x, mean, variance, nodes, training, keep)
 
 
 @torch.library.custom_op("nasturtium::searched_cell_backward", mutates_args=())
@@ -179,8 +145,8 @@ def _cpu_backward(
     from .. import _cpu
 
     channels = x.shape[1]
-    x, grad, weights = _whole(x), _whole(grad), _whole_weights(weights)
-    found = _gradients(x, alpha, weights, needs)
+    x, grad, weights = whole(x), whole(grad), whole_weights(weights)
+    found = gradients(x, alpha, weights, needs)
     _cpu.cell_backward(
         grad.data_ptr(),
         x.data_ptr(),
@@ -194,26 +160,7 @@ def _cpu_backward(
         [w.data_ptr() for w in found[2:]] if needs & 4 else [],
         **_sizes(x, nodes, training, epsilon),
     )
-    if channels < x.shape[1]:
-        if needs & 1:
-            found[0] = _part(found[0], channels)
-        if needs & 4:
-            found[2:] = [w[:channels, :channels].contiguous() for w in found[2:]]
-    return found
-
-
-def _gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
-    def like(t: Tensor, form: torch.memory_format, wanted: int) -> Tensor:
-        if not wanted:
-            return t.new_empty(0)
-        return torch.empty(t.shape, dtype=t.dtype, device=t.device, memory_format=form)
-
-    plain = torch.contiguous_format
-    return [
-        like(x, _LAST, needs & 1),
-        like(alpha, plain, needs & 2),
-        *(like(w, plain, needs & 4) for w in weights),
-    ]
+    return without_padding(found, channels, needs)
 
 
 @_backward.register_fake
@@ -230,7 +177,7 @@ def _(
     epsilon: float,
     needs: int,
 ) -> list[Tensor]:
-    return _gradients(x, alpha, weights, needs)
+    return gradients(x, alpha, weights, needs)
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -293,6 +240,7 @@ def _differentiable(
 
 _forward.register_autograd(_gradient, setup_context=_save)
 dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
+register_triton(NAME, f"{__package__}.gpu")
 
 
 def _unsupported(

@@ -141,6 +141,29 @@ class Terms:
         settle_slopes(parts, units, self.terms, slopes, statistics, training, alpha, grad_alpha)
         return slopes
 
+    def gradients(
+        self,
+        grad: Tensor,
+        alpha: Tensor,
+        statistics: Statistics,
+        slopes: Tensor,
+        own: Sequence[Term],
+        targets: Sequence[Tensor],
+        training: bool,
+    ) -> None:
+        """Write the gradients of some kept terms, which have these terms' pitches."""
+        for first in range(0, len(own), tiles.MOST_SUMMED):
+            some = own[first : first + tiles.MOST_SUMMED]
+            tiles.mix_backward(
+                self.grid(triton.cdiv(self.pixels, RUN)), grad=grad,
+                images=tuple(t.image for t in some), alpha=alpha, mean=statistics.mean,
+                slopes=slopes, targets=tuple(targets[first : first + tiles.MOST_SUMMED]),
+                pixels=self.pixels, NORMS=tuple(t.norm for t in some),
+                ROWS=tuple(t.row for t in some), COUNT=self.count, TRAINING=training,
+                C=self.channels, PITCHES=tuple(t.pitch or self.channels for t in some),
+                BLOCK=block(self.channels),
+            )  # fmt: skip
+
 
 def settle_slopes(
     parts: Tensor,
@@ -220,13 +243,6 @@ def backward(
     statistics = Statistics(mean, variance, epsilon)
     slopes = terms.slopes(grad, alpha, statistics, of_alpha, training)
     asked = [k for k, wanted in enumerate(needs[1:]) if wanted]
-    for first in range(0, len(asked), tiles.MOST_SUMMED):
-        some = asked[first : first + tiles.MOST_SUMMED]
-        tiles.mix_backward(
-            terms.grid(triton.cdiv(terms.pixels, RUN)), grad=grad,
-            images=tuple(terms.terms[k].image for k in some), alpha=alpha, mean=mean,
-            slopes=slopes, targets=tuple(found[k + 1] for k in some), pixels=terms.pixels,
-            NORMS=tuple(terms.terms[k].norm for k in some), ROWS=tuple(some), COUNT=terms.count,
-            TRAINING=training, C=terms.channels, BLOCK=block(terms.channels),
-        )  # fmt: skip
+    own = [terms.terms[k] for k in asked]
+    terms.gradients(grad, alpha, statistics, slopes, own, [found[k + 1] for k in asked], training)
     return found

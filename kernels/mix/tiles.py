@@ -241,18 +241,18 @@ def branch_gradient(
 def mix_backward(
     grad, images, alpha, mean, slopes, targets, pixels,
     NORMS: tl.constexpr, ROWS: tl.constexpr, COUNT: tl.constexpr, TRAINING: tl.constexpr,
-    C: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
+    C: tl.constexpr, PITCHES: tl.constexpr, BLOCK: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """Gradients of branches from one read of the sum's; ROWS are their places in alpha."""
+    """Gradients of branches, with the pitches of these, from one read of the sum's."""
     c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
     for part in range(tl.cdiv(128, MANY)):
         start = tl.program_id(0).to(tl.int64) * 128 + part * MANY
         pixel = start + tl.arange(0, MANY)
         inside = (pixel < pixels)[:, None] & (c < C)[None, :]
-        at = pixel[:, None] * C + c[None, :]
-        g = tl.load(grad + at, mask=inside, other=0.0)
+        g = tl.load(grad + pixel[:, None] * C + c[None, :], mask=inside, other=0.0)
         for k in tl.static_range(len(NORMS)):
+            at = pixel[:, None] * PITCHES[k] + c[None, :]
             if NORMS[k] >= 0:
                 if TRAINING:
                     z = tl.load(images[k] + at, mask=inside, other=0.0)

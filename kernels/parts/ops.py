@@ -5,6 +5,7 @@ Each operator's gradient is the other one.
 
 from __future__ import annotations
 
+from importlib import import_module
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from .. import dispatch
 from ..dispatch import choose
+from ..gpu import register_triton
 from . import reference
 
 SPLIT, JOIN = "split_channels", "join_channels"
@@ -32,7 +34,8 @@ def _call(function: Any, shuffled: bool, parts: int, first: Tensor, *tensors: Te
     )
 
 
-def _image(x: Tensor, channels: int) -> Tensor:
+def image(x: Tensor, channels: int) -> Tensor:
+    """Memory for a channels-last image of so many channels, otherwise like x."""
     n, _, h, w = x.shape
     shape = (n, channels, h, w)
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_LAST)
@@ -50,7 +53,7 @@ def _cpu_split(x: Tensor, parts: int, shuffled: bool) -> tuple[Tensor, Tensor]:
 
     x = x.contiguous(memory_format=_LAST)
     own = x.shape[1] // parts
-    first, rest = _image(x, own), _image(x, x.shape[1] - own)
+    first, rest = image(x, own), image(x, x.shape[1] - own)
     _call(_cpu.parts_split, shuffled, parts, first, x, first, rest)
     return first, rest
 
@@ -58,7 +61,7 @@ def _cpu_split(x: Tensor, parts: int, shuffled: bool) -> tuple[Tensor, Tensor]:
 @_split.register_fake
 def _(x: Tensor, parts: int, shuffled: bool) -> tuple[Tensor, Tensor]:
     own = x.shape[1] // parts
-    return _image(x, own), _image(x, x.shape[1] - own)
+    return image(x, own), image(x, x.shape[1] - own)
 
 
 @torch.library.custom_op("nasturtium::join_channels", mutates_args=())
@@ -72,14 +75,14 @@ def _cpu_join(first: Tensor, rest: Tensor, shuffled: bool) -> Tensor:
     from .. import _cpu
 
     first, rest = (t.contiguous(memory_format=_LAST) for t in (first, rest))
-    out = _image(first, first.shape[1] + rest.shape[1])
+    out = image(first, first.shape[1] + rest.shape[1])
     _call(_cpu.parts_join, shuffled, out.shape[1] // first.shape[1], first, first, rest, out)
     return out
 
 
 @_join.register_fake
 def _(first: Tensor, rest: Tensor, shuffled: bool) -> Tensor:
-    return _image(first, first.shape[1] + rest.shape[1])
+    return image(first, first.shape[1] + rest.shape[1])
 
 
 def _save_split(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -103,6 +106,9 @@ _split.register_autograd(_gradient_of_split, setup_context=_save_split)
 _join.register_autograd(_gradient_of_join, setup_context=_save_join)
 dispatch.register_cpu(SPLIT, lambda: SimpleNamespace(forward=_cpu_split))
 dispatch.register_cpu(JOIN, lambda: SimpleNamespace(forward=_cpu_join))
+_GPU = f"{__package__}.gpu"
+register_triton(SPLIT, lambda: SimpleNamespace(forward=import_module(_GPU).split))
+register_triton(JOIN, lambda: SimpleNamespace(forward=import_module(_GPU).join))
 
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
