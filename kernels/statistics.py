@@ -31,9 +31,12 @@ def running_of(norms: Sequence[nn.BatchNorm2d]) -> Running:
 
 def count_batch(norms: Sequence[nn.BatchNorm2d], used: Tensor | None = None) -> None:
     """Let normalizations know of one more batch: all, or those that ``used``, bool, names."""
-    for number, norm in enumerate(norms):
-        assert norm.num_batches_tracked is not None
-        norm.num_batches_tracked.add_(1 if used is None else used[number])
+    counts = [count for norm in norms if (count := norm.num_batches_tracked) is not None]
+    if used is None:
+        torch._foreach_add_(counts, 1)
+        return
+    for count, own in zip(counts, used, strict=True):
+        count.add_(own)
 
 
 # Functions and not methods: a compiled caller may build the pair itself, and could not call those.

@@ -174,7 +174,8 @@ class MixedEdge(nn.Module):
 
     def norms(self) -> list[nn.BatchNorm2d]:
         """All normalizations, in the order of the candidates."""
-        return [m for m in self.branches.modules() if isinstance(m, nn.BatchNorm2d)]
+        parts = (m for branch in self.branches.children() for m in branch.children())
+        return [m for m in parts if isinstance(m, nn.BatchNorm2d)]
 
 
 def mix_edges(edges: Sequence[MixedEdge], xs: Sequence[Tensor], alphas: Sequence[Tensor]) -> Tensor:
