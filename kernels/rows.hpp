@@ -22,31 +22,42 @@ inline typename Simd<L>::vec over_pixels(Index count, Index pixel, const Term& t
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
+// A sum of vectors in double, in two halves.
 template <int L>
-inline void add_lanes(double* to, typename Simd<L>::vec v) {
-  float lanes[L];
-  Simd<L>::store(lanes, v);
-  for (int i = 0; i < L; ++i) to[i] += static_cast<double>(lanes[i]);
+struct WideSum {
+  using S = Simd<L>;
+  typename S::wide lower{}, upper{};
+
+  void add(typename S::vec v) {
+    lower += S::widen(v, 0);
+    upper += S::widen(v, L / 2);
+  }
+  void add_to(double* to) const {
+    for (int i = 0; i < L / 2; ++i) {
+      to[i] += lower[i];
+      to[i + L / 2] += upper[i];
+    }
+  }
+};
+
+// to[c] += sum of term(offset of a pixel). No more than four terms meet in float: where terms of
+// both signs cancel, what longer sums round away would show.
+template <int L, class Term>
+inline void add_over_pixels(Index count, Index pixel, const Term& term, double* to) {
+  WideSum<L> sum;
+  Index at = 0, i = 0;
+  for (; i + 4 <= count; i += 4, at += 4 * pixel)
+    sum.add((term(at) + term(at + pixel)) + (term(at + 2 * pixel) + term(at + 3 * pixel)));
+  for (; i < count; ++i, at += pixel) sum.add(term(at));
+  sum.add_to(to);
 }
 
 // sum[c] += sum of z.
 template <int L>
 void add_sum(const float* z, Index count, Index pixel, double* sum) {
-  using S = Simd<L>;
   for (Index q = 0; q < pixel; q += L)
-    add_lanes<L>(sum + q,
-                 over_pixels<L>(count, pixel, [p = z + q](Index at) { return S::load(p + at); }));
-}
-
-// sum[c] += sum of z - mean[c].
-template <int L>
-void add_rest(const float* z, const float* mean, Index count, Index pixel, double* sum) {
-  using S = Simd<L>;
-  for (Index q = 0; q < pixel; q += L) {
-    const typename S::vec m = S::load(mean + q);
-    add_lanes<L>(sum + q, over_pixels<L>(count, pixel,
-                                         [=, p = z + q](Index at) { return S::load(p + at) - m; }));
-  }
+    add_over_pixels<L>(
+        count, pixel, [p = z + q](Index at) { return Simd<L>::load(p + at); }, sum + q);
 }
 
 // sum[c] += sum of g (z - mean[c]): centered first, or a large mean would drown the rest.
@@ -56,9 +67,43 @@ void add_product(const float* g, const float* z, const float* mean, Index count,
   using S = Simd<L>;
   for (Index q = 0; q < pixel; q += L) {
     const typename S::vec m = S::load(mean + q);
-    add_lanes<L>(sum + q, over_pixels<L>(count, pixel, [=](Index at) {
-                   return S::load(g + q + at) * (S::load(z + q + at) - m);
-                 }));
+    add_over_pixels<L>(
+        count, pixel, [=](Index at) { return S::load(g + q + at) * (S::load(z + q + at) - m); },
+        sum + q);
+  }
+}
+
+// The same, and first[c] += sum of z - mean[c], second[c] += sum of its square.
+template <int L>
+void add_products(const float* g, const float* z, const float* mean, Index count, Index pixel,
+                  double* sum, double* first, double* second) {
+  using S = Simd<L>;
+  using vec = typename S::vec;
+  for (Index q = 0; q < pixel; q += L) {
+    const vec m = S::load(mean + q);
+    const float *a = g + q, *b = z + q;
+    WideSum<L> product, rest, square;
+    Index i = 0;
+    for (; i + 4 <= count; i += 4, a += 4 * pixel, b += 4 * pixel) {
+      vec d[4], p[4];
+#pragma GCC unroll 4
+      for (int u = 0; u < 4; ++u) {
+        d[u] = S::load(b + u * pixel) - m;
+        p[u] = S::load(a + u * pixel) * d[u];
+      }
+      product.add((p[0] + p[1]) + (p[2] + p[3]));
+      rest.add((d[0] + d[1]) + (d[2] + d[3]));
+      square.add((d[0] * d[0] + d[1] * d[1]) + (d[2] * d[2] + d[3] * d[3]));
+    }
+    for (; i < count; ++i, a += pixel, b += pixel) {
+      const vec d = S::load(b) - m;
+      product.add(S::load(a) * d);
+      rest.add(d);
+      square.add(d * d);
+    }
+    product.add_to(sum + q);
+    rest.add_to(first + q);
+    square.add_to(second + q);
   }
 }
 
@@ -129,10 +174,11 @@ void mix(int many, const float* const* z, const float* mean, const float* scale,
     }
 }
 
-// The gradient of a normalized branch is out = scale (g - center) + shift + slope (z - mean). Where
-// all of a batch has one scale there is no shift.
+// The gradient of a normalized branch is out = scale (g - center) + shift + slope (z - mean), where
+// `fine` is what rounding took from the slope: it belongs to every pixel alike, and would remain
+// where the gradients of weights cancel.
 struct Slope {
-  const float *scale, *center, *shift, *slope, *mean;
+  const float *scale, *center, *shift, *slope, *fine, *mean;
 };
 
 // Inlined into its large callers, its pointers would be spilled inside the loop.
@@ -143,12 +189,13 @@ template <int L>
   using vec = typename S::vec;
   for (Index q = 0; q < pixel; q += L) {
     const vec scale = S::load(by.scale + q), center = S::load(by.center + q);
-    const vec slope = S::load(by.slope + q), mean = S::load(by.mean + q);
-    const vec shift = S::load(by.shift + q);
+    const vec slope = S::load(by.slope + q), fine = S::load(by.fine + q);
+    const vec shift = S::load(by.shift + q), mean = S::load(by.mean + q);
     Index at = q;
-    for (Index i = 0; i < count; ++i, at += pixel)
-      S::store(out + at,
-               scale * (S::load(g + at) - center) + shift + slope * (S::load(z + at) - mean));
+    for (Index i = 0; i < count; ++i, at += pixel) {
+      const vec d = S::load(z + at) - mean;
+      S::store(out + at, scale * (S::load(g + at) - center) + (shift + fine * d) + slope * d);
+    }
   }
 }
 
@@ -216,5 +263,31 @@ struct Moments {
 inline double inverse_deviation(double variance, double epsilon) {
   return 1 / __builtin_sqrt(variance + epsilon);
 }
+
+// One channel's part of `Slope`, in double: from sums over `count` values of scale times g times
+// centered z, of scale times g, of g, of centered z and of its square. What z is centered with is a
+// rounded mean: `rest` is what that lacks.
+struct Bend {
+  double slope, rest, center, weighted;
+
+  Bend(double product, double scaled, double sum, double first, double second, double count,
+       double epsilon)
+      : rest(first / count), center(sum / count), weighted(scaled / count) {
+    const Moments own(first, second, count);
+    slope = -(product - rest * scaled) / (count * (own.variance + epsilon));
+  }
+  void set(float& slope_, float& fine, float& center_) const {
+    slope_ = static_cast<float>(slope);
+    const float lost = static_cast<float>(slope - static_cast<double>(slope_));
+    fine = lost - lost == 0 ? lost : 0;
+    center_ = static_cast<float>(center);
+  }
+  // Where g has this scale.
+  float shift(float scale) const {
+    const double rounded = static_cast<double>(static_cast<float>(center));
+    const double off = static_cast<double>(scale) * rounded - weighted;
+    return static_cast<float>((off - off == 0 ? off : 0) - slope * rest);
+  }
+};
 
 }  // namespace

@@ -18,6 +18,8 @@ struct VectorTypes<4> {
   typedef std::int32_t mask __attribute__((vector_size(16)));
   typedef std::uint32_t bits __attribute__((vector_size(16)));
   typedef std::uint16_t half __attribute__((vector_size(8), aligned(2), may_alias));
+  typedef float few __attribute__((vector_size(8)));
+  typedef double wide __attribute__((vector_size(16)));
 };
 template <>
 struct VectorTypes<8> {
@@ -26,6 +28,8 @@ struct VectorTypes<8> {
   typedef std::int32_t mask __attribute__((vector_size(32)));
   typedef std::uint32_t bits __attribute__((vector_size(32)));
   typedef std::uint16_t half __attribute__((vector_size(16), aligned(2), may_alias));
+  typedef float few __attribute__((vector_size(16)));
+  typedef double wide __attribute__((vector_size(32)));
 };
 template <>
 struct VectorTypes<16> {
@@ -34,6 +38,8 @@ struct VectorTypes<16> {
   typedef std::int32_t mask __attribute__((vector_size(64)));
   typedef std::uint32_t bits __attribute__((vector_size(64)));
   typedef std::uint16_t half __attribute__((vector_size(32), aligned(2), may_alias));
+  typedef float few __attribute__((vector_size(32)));
+  typedef double wide __attribute__((vector_size(64)));
 };
 
 enum bfloat16 : std::uint16_t {};
@@ -45,6 +51,8 @@ struct Simd {
   using mask = typename VectorTypes<Lanes>::mask;
   using bits = typename VectorTypes<Lanes>::bits;
   using half = typename VectorTypes<Lanes>::half;
+  using few = typename VectorTypes<Lanes>::few;
+  using wide = typename VectorTypes<Lanes>::wide;
 
   static inline vec load(const float* p) { return *reinterpret_cast<const unaligned*>(p); }
   static inline void store(float* p, vec v) { *reinterpret_cast<unaligned*>(p) = v; }
@@ -72,6 +80,14 @@ struct Simd {
     return m;
   }
   static inline vec select(mask m, vec v) { return m ? v : vec{}; }
+
+  // Half of the lanes in double. Lanes one by one: gcc makes one move of them, where vectors wider
+  // than a register would go through memory.
+  static inline wide widen(vec v, int from) {
+    few part;
+    for (int i = 0; i < Lanes / 2; ++i) part[i] = v[from + i];
+    return __builtin_convertvector(part, wide);
+  }
 };
 
 #if defined(__AVX512F__)

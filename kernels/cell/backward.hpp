@@ -254,8 +254,8 @@ struct CellBackward {
     for (Index y = 0; y < g.height; ++y, own += g.out_row(), from += g.out_row()) {
       float* to = t.planes[target - number - 1] + y * g.pitch;
       if (cell.s.training)
-        branch_gradient<L>({scale + at, center + at, zeros, slope + at, cell.mean + at}, own, from,
-                           g.width, cell.c, to);
+        branch_gradient<L>({scale + at, center + at, zeros, slope + at, zeros, cell.mean + at}, own,
+                           from, g.width, cell.c, to);
       else
         scaled<L>(scale + at, own, g.width, cell.c, to);
     }

@@ -27,10 +27,9 @@ inline Index block_pixels(Index channels) {
 
 struct Mixer {
   const MixShape& s;
-  Index block, width, blocks, run, units, step;    // width: floats of a block; step: blocks a chunk
-  float *mean, *inverse, *scale, *center, *slope;  // [count][width]
-  float* no_shift;                                 // [width]
-  double* sums;                                    // [units][count + 1][2][width]
+  Index block, width, blocks, run, units, step;  // width: floats of a block; step: blocks a chunk
+  float *mean, *inverse, *scale, *center, *shift, *slope, *fine;  // [count][width]
+  double* sums;                                                   // [units][count + 1][3][width]
   Arena arena;
 
   explicit Mixer(const MixShape& shape)
@@ -43,27 +42,23 @@ struct Mixer {
     step = kChunk / width > 0 ? kChunk / width : 1;
   }
 
-  Index sums_size() const { return units * (s.count + 1) * 2 * width; }
+  Index sums_size() const { return units * (s.count + 1) * 3 * width; }
   bool prepare() {
-    for (int i = 0; i < 5; ++i) arena.reserve<float>(s.count * width);
-    arena.reserve<float>(width);
+    float** const rows[] = {&mean, &inverse, &scale, &center, &shift, &slope, &fine};
+    for (int i = 0; i < 7; ++i) arena.reserve<float>(s.count * width);
     arena.reserve<double>(sums_size());
     if (!arena.allocate()) return false;
-    mean = arena.take<float>(s.count * width);
-    inverse = arena.take<float>(s.count * width);
-    scale = arena.take<float>(s.count * width);
-    center = arena.take<float>(s.count * width);
-    slope = arena.take<float>(s.count * width);
-    no_shift = arena.take<float>(width);
+    for (float** row : rows) {
+      *row = arena.take<float>(s.count * width);
+      for (Index i = 0; i < s.count * width; ++i) (*row)[i] = 0;
+    }
     sums = arena.take<double>(sums_size());
     std::memset(sums, 0, static_cast<std::size_t>(sums_size()) * sizeof(double));
-    for (Index i = 0; i < s.count * width; ++i) mean[i] = inverse[i] = center[i] = slope[i] = 0;
-    for (Index i = 0; i < width; ++i) no_shift[i] = 0;
     return true;
   }
 
   double* sum(Index unit, int term, int which) const {
-    return sums + ((unit * (s.count + 1) + term) * 2 + which) * width;
+    return sums + ((unit * (s.count + 1) + term) * 3 + which) * width;
   }
   double total(int term, int which, Index channel) const {
     double found = 0;
@@ -122,44 +117,54 @@ void count_moments(const Mixer& m, const float* const* branches, int threads) {
       });
 }
 
-// The gradient times each centered branch, and the gradient itself behind them.
+// The gradient times each centered branch, that branch and its square; and the gradient itself
+// behind them.
 void count_products(const Mixer& m, const float* grad, const float* const* branches, int threads) {
   const MixShape& s = m.s;
   m.for_chunks(
       threads,
       [&](Index unit, Index at, Index blocks) {
         for (int k = 0; k < s.count; ++k)
-          add_product<kLanes>(grad + at, branches[k] + at, m.mean + k * m.width, blocks, m.width,
-                              m.sum(unit, k, 0));
+          add_products<kLanes>(grad + at, branches[k] + at, m.mean + k * m.width, blocks, m.width,
+                               m.sum(unit, k, 0), m.sum(unit, k, 1), m.sum(unit, k, 2));
         add_sum<kLanes>(grad + at, blocks, m.width, m.sum(unit, s.count, 0));
       },
       [&](Index at, Index c) {
         const double g = static_cast<double>(grad[at]);
-        for (int k = 0; k < s.count; ++k)
-          m.sum(m.units - 1, k, 0)[c] +=
-              g * static_cast<double>(branches[k][at] - m.mean[k * m.width + c]);
+        for (int k = 0; k < s.count; ++k) {
+          const double z = static_cast<double>(branches[k][at] - m.mean[k * m.width + c]);
+          m.sum(m.units - 1, k, 0)[c] += g * z;
+          m.sum(m.units - 1, k, 1)[c] += z;
+          m.sum(m.units - 1, k, 2)[c] += z * z;
+        }
         m.sum(m.units - 1, s.count, 0)[c] += g;
       });
 }
 
 void settle_slopes(const Mixer& m, const float* alpha, float* grad_alpha) {
   const MixShape& s = m.s;
-  const double pixels = static_cast<double>(s.pixels);
   for (int k = 0; k < s.count; ++k) {
-    const double weight = static_cast<double>(alpha[k]);
     double of_alpha = 0;
     for (Index c = 0; c < s.channels; ++c) {
-      const double product = m.total(k, 0, c);
+      const double product = m.total(k, 0, c), sum = m.total(s.count, 0, c);
+      const Index at = k * m.width + c;
       if (!s.normalized[k]) {
         of_alpha += product;
-        m.set(m.scale, k, c, weight);
+        m.set(m.scale, k, c, static_cast<double>(alpha[k]));
         continue;
       }
-      const double r = static_cast<double>(m.inverse[k * m.width + c]);
-      of_alpha += r * product;
-      m.set(m.scale, k, c, weight * r);
-      m.set(m.center, k, c, m.total(s.count, 0, c) / pixels);
-      m.set(m.slope, k, c, -weight * r * r * r * product / pixels);
+      m.set(m.scale, k, c, static_cast<double>(alpha[k] * m.inverse[at]));
+      const double scale = static_cast<double>(m.scale[at]);
+      const Bend bend(scale * product, scale * sum, sum, m.total(k, 1, c), m.total(k, 2, c),
+                      static_cast<double>(s.pixels), s.epsilon);
+      const double lost = s.training ? bend.rest * sum : 0;
+      of_alpha += static_cast<double>(m.inverse[at]) * (product - lost);
+      m.set(m.shift, k, c, static_cast<double>(bend.shift(m.scale[at])));
+      float slope, fine, center;
+      bend.set(slope, fine, center);
+      m.set(m.slope, k, c, static_cast<double>(slope));
+      m.set(m.fine, k, c, static_cast<double>(fine));
+      m.set(m.center, k, c, static_cast<double>(center));
     }
     if (grad_alpha) grad_alpha[k] = static_cast<float>(of_alpha);
   }
@@ -175,9 +180,9 @@ bool write_gradients(const Mixer& m, const float* grad, const float* const* bran
           const Index own = k * m.width;
           if (!to[k]) continue;
           if (s.normalized[k] && s.training)
-            branch_gradient<kLanes>(
-                {m.scale + own, m.center + own, m.no_shift, m.slope + own, m.mean + own}, grad + at,
-                branches[k] + at, blocks, m.width, to[k] + at);
+            branch_gradient<kLanes>({m.scale + own, m.center + own, m.shift + own, m.slope + own,
+                                     m.fine + own, m.mean + own},
+                                    grad + at, branches[k] + at, blocks, m.width, to[k] + at);
           else
             scaled<kLanes>(m.scale + own, grad + at, blocks, m.width, to[k] + at);
         }
@@ -187,9 +192,10 @@ bool write_gradients(const Mixer& m, const float* grad, const float* const* bran
           const Index own = k * m.width + c;
           if (!to[k]) continue;
           to[k][at] = m.scale[own] * grad[at];
-          if (s.normalized[k] && s.training)
-            to[k][at] = m.scale[own] * (grad[at] - m.center[own]) +
-                        m.slope[own] * (branches[k][at] - m.mean[own]);
+          if (!s.normalized[k] || !s.training) continue;
+          const float d = branches[k][at] - m.mean[own];
+          to[k][at] = m.scale[own] * (grad[at] - m.center[own]) + (m.shift[own] + m.fine[own] * d) +
+                      m.slope[own] * d;
         }
       });
 }

@@ -66,7 +66,9 @@ def pooled(
     rows = tl.minimum(top + 3, height) - tl.maximum(top, 0)
     columns = tl.minimum(left + 3, width) - tl.maximum(left, 0)
     many = tl.maximum(rows * columns, 1)
-    return found / many.to(tl.float32)[:, None], tl.zeros(inside.shape, tl.int32) + many[:, None]
+    # The nearest quotient: an error that all pixels share would remain next to a large mean.
+    mean = tl.div_rn(found, tl.zeros(inside.shape, tl.float32) + many.to(tl.float32)[:, None])
+    return mean, tl.zeros(inside.shape, tl.int32) + many[:, None]
 
 
 @triton.jit

@@ -12,12 +12,11 @@ struct Backward {
   const float* grad;
   float* grad_x;
   float* inner = nullptr;  // gradients of normalized first halves, [seconds][N] images
-  // [norms][pixel]: means of the gradient and of alpha times it, and the factor of what was kept.
-  float *center = nullptr, *weighted = nullptr, *slope = nullptr;
-  // [norms][pixel]: what a mean lost when it was rounded, which counts next to small deviations;
-  // and [units][norms][pixel]: the sums that it comes from.
-  double *rest = nullptr, *rests = nullptr;
-  // [units][terms][3][pixel]: sums of alpha times gradient times centered term, of alpha times
+  Bend* bend = nullptr;    // [norms][pixel], and rounded:
+  float *center = nullptr, *slope = nullptr, *fine = nullptr;
+  // [units][norms][2][pixel]: sums of centered values and of their squares.
+  double* rests = nullptr;
+  // [units][terms][3][pixel]: sums of scale times gradient times centered term, of scale times
   // gradient, and of the gradient; [batch][terms]: the gradients of alpha; and [batch][pixel]: sums
   // of the gradient.
   double *products = nullptr, *of_alpha = nullptr, *of_grad = nullptr;
@@ -37,26 +36,26 @@ struct Backward {
     const Index inner_size = seconds * e.s.batch * e.whole.out_size();
     const Index shares_size = weights ? e.units.count * share : 0;
     const Index products_size = e.units.count * f.many * 3 * e.pixel;
+    const Index rests_size = e.units.count * e.plan.norms * 2 * e.pixel;
     for (int i = 0; i < 3; ++i) arena.reserve<float>(e.plan.norms * e.pixel);
     arena.reserve<double>(products_size);
     arena.reserve<double>(e.s.batch * f.many);
     arena.reserve<double>(e.s.batch * e.pixel);
-    arena.reserve<double>(e.plan.norms * e.pixel);
-    arena.reserve<double>(e.units.count * e.plan.norms * e.pixel);
+    arena.reserve<Bend>(e.plan.norms * e.pixel);
+    arena.reserve<double>(rests_size);
     arena.reserve<float>(inner_size);
     arena.reserve<float>(shares_size);
     if (!arena.allocate()) return false;
     center = arena.take<float>(e.plan.norms * e.pixel);
-    weighted = arena.take<float>(e.plan.norms * e.pixel);
     slope = arena.take<float>(e.plan.norms * e.pixel);
+    fine = arena.take<float>(e.plan.norms * e.pixel);
     products = arena.take<double>(products_size);
     std::memset(products, 0, static_cast<std::size_t>(products_size) * sizeof(double));
     of_alpha = arena.take<double>(e.s.batch * f.many);
     of_grad = arena.take<double>(e.s.batch * e.pixel);
-    rest = arena.take<double>(e.plan.norms * e.pixel);
-    rests = arena.take<double>(e.units.count * e.plan.norms * e.pixel);
-    for (Index i = 0; i < e.plan.norms * e.pixel; ++i) rest[i] = 0;
-    for (Index i = 0; i < e.units.count * e.plan.norms * e.pixel; ++i) rests[i] = 0;
+    bend = arena.take<Bend>(e.plan.norms * e.pixel);
+    rests = arena.take<double>(rests_size);
+    for (Index i = 0; i < rests_size; ++i) rests[i] = 0;
     inner = arena.take<float>(inner_size);
     shares = arena.take<float>(shares_size);
     std::memset(shares, 0, static_cast<std::size_t>(shares_size) * sizeof(float));
@@ -93,24 +92,23 @@ struct Backward {
           term = from + at;
         else
           f.pool(kind, from, y, rows, t.chunk);
-        add_product<L>(own + at, term, e.mix_mean + m * e.pixel, count, e.pixel,
-                       t.sums + m * e.pixel);
-        const int norm = e.plan.norm_of[k];
-        if (f.training && norm >= 0)
-          add_rest<L>(term, e.mix_mean + m * e.pixel, count, e.pixel, rest_of(unit, norm));
+        add_products_of(unit, e.plan.norm_of[k], own + at, term, e.mix_mean + m * e.pixel, count,
+                        t.sums + m * e.pixel);
       }
       add_sum<L>(own + at, count, e.pixel, t.sums + f.many * e.pixel);
     });
     const double* total = t.sums + f.many * e.pixel;
     for (Index c = 0; c < e.pixel; ++c) of_grad[n * e.pixel + c] = total[c];
     for (int m = 0; m < f.many; ++m) {
-      const double weight = static_cast<double>(e.weights_of(f.alpha, n)[f.candidate[m]]);
+      const float weight = e.weights_of(f.alpha, n)[f.candidate[m]];
       const double* found = t.sums + m * e.pixel;
       double *to = products + (unit * f.many + m) * 3 * e.pixel, sum = 0;
       for (Index c = 0; c < e.pixel; ++c) {
-        sum += found[c] * static_cast<double>(e.mix_inverse[m * e.pixel + c]);
-        to[c] += weight * found[c];
-        to[e.pixel + c] += weight * total[c];
+        const float inverse = e.mix_inverse[m * e.pixel + c];
+        const double scale = static_cast<double>(weight * inverse);  // as rounded where it is used
+        sum += found[c] * static_cast<double>(inverse);
+        to[c] += scale * found[c];
+        to[e.pixel + c] += scale * total[c];
         to[2 * e.pixel + c] += total[c];
       }
       of_alpha[n * f.many + m] = sum;
@@ -123,30 +121,34 @@ struct Backward {
       sum += f.e.of_pixel(products + ((unit * f.many + term) * 3 + which) * f.e.pixel, channel);
     return sum;
   }
-  double* rest_of(Index unit, int norm) const {
-    return rests + (unit * f.e.plan.norms + norm) * f.e.pixel;
+  double* rest_of(Index unit, int norm, Index which) const {
+    return rests + ((unit * f.e.plan.norms + norm) * 2 + which) * f.e.pixel;
   }
-  // Where a gradient, and a gradient times centered value, have these sums.
-  void set_slope(int norm, Index c, double sum, double product_sum) const {
-    const Index at = norm * f.e.pixel + c;
-    double lost = 0;
+  void add_products_of(Index unit, int norm, const float* g, const float* z, const float* about,
+                       Index count, double* sum) const {
+    if (f.training && norm >= 0)
+      add_products<L>(g, z, about, count, f.e.pixel, sum, rest_of(unit, norm, 0),
+                      rest_of(unit, norm, 1));
+    else
+      add_product<L>(g, z, about, count, f.e.pixel, sum);
+  }
+  // Where these are the sums of scale times gradient times centered value, of scale times gradient,
+  // and of the gradient.
+  void set_bend(int norm, Index c, double product, double scaled, double sum) const {
+    double rest[2] = {};
     for (Index unit = 0; unit < f.e.units.count; ++unit)
-      lost += f.e.of_pixel(rest_of(unit, norm), c);
-    rest[at] = lost / f.e.elements();
-    const double r = static_cast<double>(f.e.inverse[at]);
-    slope[at] = static_cast<float>(-r * r * r * (product_sum - rest[at] * sum) / f.e.elements());
+      for (Index i = 0; i < 2; ++i) rest[i] += f.e.of_pixel(rest_of(unit, norm, i), c);
+    const Index at = norm * f.e.pixel + c;
+    bend[at] = {product, scaled, sum, rest[0], rest[1], f.e.elements(), f.e.s.epsilon};
+    bend[at].set(slope[at], fine[at], center[at]);
   }
 
   void settle_outer(float* grad_alpha) const {
     const Edge& e = f.e;
-    const double count = e.elements();
     for (int m = 0; m < f.many; ++m) {
       const int norm = e.plan.norm_of[f.candidate[m]];
-      for (Index c = 0; norm >= 0 && f.training && c < e.pixel; ++c) {
-        set_slope(norm, c, product(m, 1, c), product(m, 0, c));
-        weighted[norm * e.pixel + c] = static_cast<float>(product(m, 1, c) / count);
-        center[norm * e.pixel + c] = static_cast<float>(product(m, 2, c) / count);
-      }
+      for (Index c = 0; norm >= 0 && f.training && c < e.pixel; ++c)
+        set_bend(norm, c, product(m, 0, c), product(m, 1, c), product(m, 2, c));
     }
     if (!grad_alpha) return;
     for (Index i = 0; i < (e.s.each ? e.s.batch : 1) * e.s.count; ++i) grad_alpha[i] = 0;
@@ -166,7 +168,7 @@ struct Backward {
     const int norm = e.plan.norm_of[f.candidate[term]];
     double sum = 0;
     for (Index c = 0; norm >= 0 && f.training && c < e.s.channels; ++c)
-      sum += of_grad[n * e.pixel + c] * rest[norm * e.pixel + c] *
+      sum += of_grad[n * e.pixel + c] * bend[norm * e.pixel + c].rest *
              static_cast<double>(e.mix_inverse[term * e.pixel + c]);
     return sum;
   }
@@ -175,26 +177,24 @@ struct Backward {
     for (int i = 0; i < e.plan.stages; ++i)
       for (Index c = 0; e.plan.stage[i].second && f.training && c < e.pixel; ++c) {
         const int norm = e.plan.stage[i].norm - 1;
-        const double sum = e.total(norm, 0, c);
-        set_slope(norm, c, sum, e.total(norm, 1, c));
-        center[norm * e.pixel + c] = static_cast<float>(sum / e.elements());
+        const double sum = e.total(norm, 0, c),
+                     scale = static_cast<double>(e.inverse[norm * e.pixel + c]);
+        set_bend(norm, c, scale * e.total(norm, 1, c), scale * sum, sum);
       }
   }
 
   // The gradient of z where that of its normalized value is `weight` times g.
-  void branch(const Scratch& t, int norm, float weight, bool outer, const float* g, const float* z,
+  void branch(const Scratch& t, int norm, float weight, const float* g, const float* z,
               Index pixels, float* to) const {
     const Edge& e = f.e;
     const Index at = norm * e.pixel;
     for (Index c = 0; c < e.pixel; ++c) {
-      const float r = e.inverse[at + c];
-      t.scale[c] = weight * r;
-      t.shift[c] = outer && e.s.each ? r * (weight * center[at + c] - weighted[at + c]) : 0;
-      if (f.training) t.shift[c] -= slope[at + c] * static_cast<float>(rest[at + c]);
+      t.scale[c] = weight * e.inverse[at + c];
+      if (f.training) t.shift[c] = bend[at + c].shift(t.scale[c]);
     }
     if (f.training)
-      branch_gradient<L>({t.scale, center + at, t.shift, slope + at, e.mean + at}, g, z, pixels,
-                         e.pixel, to);
+      branch_gradient<L>({t.scale, center + at, t.shift, slope + at, fine + at, e.mean_left(norm)},
+                         g, z, pixels, e.pixel, to);
     else
       scaled<L>(t.scale, g, pixels, e.pixel, to);
   }
@@ -202,7 +202,7 @@ struct Backward {
                  float* to) const {
     const Stage& own = f.e.plan.stage[stage];
     const float weight = own.last ? f.e.weights_of(f.alpha, n)[own.alpha] : 1;
-    branch(t, own.norm, weight, own.last, g, z, pixels, to);
+    branch(t, own.norm, weight, g, z, pixels, to);
   }
 
   // Weights of a stage and, spread out, the gradient of its depthwise half's output.
@@ -249,8 +249,7 @@ struct Backward {
         for (Index r = 0; r < rows; ++r)
           mask_row<L>(t.source + (y + r) * g.pitch, g.out_row(), to + at + r * g.out_row());
         add_sum<L>(to + at, count, e.pixel, e.first(unit, norm));
-        add_product<L>(to + at, before + at, about, count, e.pixel, e.second(unit, norm));
-        if (f.training) add_rest<L>(before + at, about, count, e.pixel, rest_of(unit, norm));
+        add_products_of(unit, norm, to + at, before + at, about, count, e.second(unit, norm));
       });
     }
   }
@@ -299,8 +298,8 @@ struct Backward {
       g.for_chunks([&](Index y, Index rows) {
         float* pooled = t.pooled[0];
         f.pool(kind, from, y, rows, pooled);
-        branch(t, e.plan.norm_of[k], weights[k], true, own + y * g.out_row(), pooled,
-               rows * g.out_width, t.chunk);
+        branch(t, e.plan.norm_of[k], weights[k], own + y * g.out_row(), pooled, rows * g.out_width,
+               t.chunk);
         for (Index r = 0; r < rows; ++r) {
           const Index at = r * g.out_row();
           if (kind == kMaxPool)
@@ -340,8 +339,29 @@ struct Backward {
         continue;
       }
       write_weights(e.filter[i], channels, e.pixel, from, to[2 * i], to[2 * i + 1]);
+      for (Index b = 0; f.training && b < channels; ++b) balance(i, b, to[2 * i + 1]);
     }
     return true;
+  }
+  // Weights of a normalized output that grow together change it by epsilon alone. What rounding
+  // left in that direction goes: with one channel there is no other, and it would be all of the
+  // gradient.
+  void balance(int stage, Index output, float* gradients) const {
+    const Edge& e = f.e;
+    const float* weights = e.filter[stage].back + output * e.pixel;
+    float* own = gradients + output * e.own;
+    double found = 0, length = 0;
+    for (Index a = 0; a < e.own; ++a) {
+      const double weight = static_cast<double>(weights[a]);
+      found += weight * static_cast<double>(own[a]);
+      length += weight * weight;
+    }
+    const Index at = e.plan.stage[stage].norm * e.pixel + output;
+    const double off = (-bend[at].slope * e.elements() * e.s.epsilon - found) / length;
+    if (off - off != 0) return;
+    for (Index a = 0; a < e.own; ++a)
+      own[a] =
+          static_cast<float>(static_cast<double>(own[a]) + off * static_cast<double>(weights[a]));
   }
 };
 

@@ -21,7 +21,7 @@ struct Stage {
 };
 
 struct Plan {
-  int norms = 0, stages = 0;
+  int norms = 0, stages = 0, average = -1;          // average: the normalization of averages, or -1
   int norm_of[kCandidates], stage_of[kCandidates];  // of a candidate's output, or -1
   Stage stage[kMostStages];
 
@@ -29,8 +29,10 @@ struct Plan {
     for (int k = 0; k < s.count; ++k) {
       norm_of[k] = stage_of[k] = -1;
       switch (s.candidates[k]) {
-        case kMaxPool:
         case kAveragePool:
+          average = norms;
+          [[fallthrough]];
+        case kMaxPool:
           norm_of[k] = norms++;
           break;
         case kSeparable3:
@@ -103,7 +105,10 @@ struct Edge {
   Units units;
   Filter filter[kMostStages];
   HalveFilter halve;
-  float *mean, *inverse;          // [norms][pixel]
+  // [norms][pixel]. Averages are those of x less their mean, which would drown the rest: until it
+  // is known, of what the first image has.
+  float *mean, *inverse;
+  float* zeros;                   // [pixel]
   float *mix_mean, *mix_inverse;  // [candidates][pixel]
   double* sums;                   // [units][norms][2][pixel]
   Index pixel;
@@ -129,6 +134,7 @@ struct Edge {
         HalveFilter::reserve(arena, s.channels, pixel);
     }
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kMostNorms * pixel);
+    arena.reserve<float>(pixel);
     for (int i = 0; i < 2; ++i) arena.reserve<float>(kCandidates * pixel);
     arena.reserve<double>(units.count * plan.norms * 2 * pixel);
     if (!arena.allocate()) return false;
@@ -141,6 +147,8 @@ struct Edge {
     }
     mean = arena.take<float>(kMostNorms * pixel);
     inverse = arena.take<float>(kMostNorms * pixel);
+    zeros = arena.take<float>(pixel);
+    for (Index c = 0; c < pixel; ++c) zeros[c] = 0;
     mix_mean = arena.take<float>(kCandidates * pixel);
     mix_inverse = arena.take<float>(kCandidates * pixel);
     const Index size = units.count * plan.norms * 2 * pixel;
@@ -201,6 +209,23 @@ struct Edge {
       }
   }
 
+  // A first guess at the mean of averages, from x.
+  void guess_mean(const float* x) const {
+    if (plan.average < 0 || s.batch == 0) return;
+    float* to = mean + plan.average * pixel;
+    const Index pixels = s.height * s.width;
+    for (Index c = 0; c < pixel; ++c) {
+      double sum = 0;
+      for (Index i = 0; c < s.channels && i < pixels; ++i)
+        sum += static_cast<double>(x[i * own + c % own]);
+      to[c] = sum - sum == 0 ? static_cast<float>(sum / static_cast<double>(pixels)) : 0;
+    }
+  }
+  // What images of a normalization still have of their mean.
+  const float* mean_left(int norm) const {
+    return norm == plan.average ? zeros : mean + norm * pixel;
+  }
+
   // The output is sum over `many` of alpha inverse (z - mean); returns how many. A skipped input is
   // its own candidate with mean 0 and inverse 1.
   int mixture(int (&candidate)[kCandidates]) const {
@@ -208,10 +233,9 @@ struct Edge {
     for (int k = 0; k < s.count; ++k) {
       if (s.candidates[k] == kNone) continue;
       for (Index c = 0; c < pixel; ++c) {
-        const bool plain = plan.norm_of[k] < 0;
-        const Index at = plan.norm_of[k] * pixel + c;
-        mix_mean[many * pixel + c] = plain ? 0 : mean[at];
-        mix_inverse[many * pixel + c] = plain ? 1 : inverse[at];
+        const int norm = plan.norm_of[k];
+        mix_mean[many * pixel + c] = norm < 0 ? 0 : mean_left(norm)[c];
+        mix_inverse[many * pixel + c] = norm < 0 ? 1 : inverse[norm * pixel + c];
       }
       candidate[many++] = k;
     }

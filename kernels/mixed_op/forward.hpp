@@ -50,7 +50,7 @@ struct Forward {
     if (kind == kMaxPool)
       maximum_rows<L>(e.whole, from, y, rows, to);
     else
-      average_rows<L>(e.whole, from, y, rows, to);
+      average_rows<L>(e.whole, from, e.mean + e.plan.average * e.pixel, y, rows, to);
   }
 
   void first_stages(const Scratch& t, Index unit, Index n) const {
@@ -128,9 +128,11 @@ inline void settle(const Edge& e, bool second, float* mean, float* variance) {
     if (is_second[norm] != second) continue;
     for (Index c = 0; c < e.s.channels; ++c) {
       const Moments found(e.total(norm, 0, c), e.total(norm, 1, c), e.elements());
-      e.set_norm(norm, c, found.mean, found.variance);
+      const Index at = norm * e.pixel + c;
+      const double guess = norm == e.plan.average ? static_cast<double>(e.mean[at]) : 0;
+      e.set_norm(norm, c, guess + found.mean, found.variance);
       if (c >= e.own) continue;
-      mean[norm * e.own + c] = static_cast<float>(found.mean);
+      mean[norm * e.own + c] = e.mean[at];
       variance[norm * e.own + c] = static_cast<float>(found.variance);
     }
     for (Index c = e.s.channels; c < e.pixel; ++c)
@@ -158,9 +160,11 @@ struct Summand {
 
   bool prepare(const MixedEdge& edge) {
     if (!e.prepare(edge.weights)) return false;
-    if (!f.training) {
+    if (f.training)
+      e.guess_mean(edge.x);
+    else
       e.read_norms(edge.mean, edge.variance);
-    } else if (!f.kept) {
+    if (f.training && !f.kept) {
       own.reserve<float>(e.plan.stages * e.s.batch * e.whole.out_size());
       if (!own.allocate()) return false;
       f.kept = own.take<float>(e.plan.stages * e.s.batch * e.whole.out_size());

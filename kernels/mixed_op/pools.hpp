@@ -27,7 +27,12 @@ bool any_nan(const float* v, Index count) {
   return false;
 }
 
-enum class Pool { average, maximum, maximum_of_numbers };
+// A centered average is that of what is left when a row of channels is subtracted.
+enum class Pool { average, centered_average, maximum, maximum_of_numbers };
+
+constexpr bool averages(Pool kind) {
+  return kind == Pool::average || kind == Pool::centered_average;
+}
 
 // The rows of a window: a maximum may meet a row twice, an average leaves out what is not there.
 template <int L, Pool Kind>
@@ -43,63 +48,75 @@ struct Rows {
       row[r] = x + (r < down.count() ? down.first + r : down.first) * g.width * g.pixel;
     count = static_cast<int>(down.count());
   }
-  static vec neutral() { return S::broadcast(Kind == Pool::average ? 0 : -__builtin_inff()); }
+  static vec neutral() { return S::broadcast(averages(Kind) ? 0 : -__builtin_inff()); }
   static vec join(vec a, vec b) {
-    if constexpr (Kind == Pool::average) return a + b;
+    if constexpr (averages(Kind)) return a + b;
     if constexpr (Kind == Pool::maximum) return larger<L>(a, b);
     return b > a ? b : a;
   }
+  static vec value(const float* at, vec about) {
+    if constexpr (Kind == Pool::centered_average) return S::load(at) - about;
+    return S::load(at);
+  }
   // A column of the window.
   template <int Count>
-  vec column(Index at) const {
-    vec v = S::load(row[0] + at);
-    for (int i = 1; i < Count; ++i) v = join(v, S::load(row[i] + at));
+  vec column(Index at, vec about) const {
+    vec v = value(row[0] + at, about);
+    for (int i = 1; i < Count; ++i) v = join(v, value(row[i] + at, about));
     return v;
   }
 };
 
 // One row of outputs, of windows with `Count` rows. Columns are joined as they come, each once.
 template <int L, Pool Kind, int Count>
-void pool_row(const Grid& g, const Rows<L, Kind>& rows, float* out) {
+void pool_row(const Grid& g, const Rows<L, Kind>& rows, const float* about, float* out) {
   using S = Simd<L>;
   using R = Rows<L, Kind>;
   const float part[4] = {0, 1.0f / Count, 1.0f / (2 * Count), 1.0f / (3 * Count)};
   for (Index q = 0; q < g.pixel; q += L) {
-    typename S::vec before = R::neutral(), middle = rows.template column<Count>(q);
+    typename S::vec mean{};
+    if constexpr (Kind == Pool::centered_average) mean = S::load(about + q);
+    typename S::vec before = R::neutral(), middle = rows.template column<Count>(q, mean);
     for (Index c = 0, from = 0; c < g.out_width; ++c) {
       const bool inside = from + 1 < g.width;
       const typename S::vec after =
-          inside ? rows.template column<Count>((from + 1) * g.pixel + q) : R::neutral();
+          inside ? rows.template column<Count>((from + 1) * g.pixel + q, mean) : R::neutral();
       typename S::vec v = R::join(R::join(before, middle), after);
-      if constexpr (Kind == Pool::average) v *= part[1 + (from > 0) + inside];
+      if constexpr (averages(Kind)) v *= part[1 + (from > 0) + inside];
       S::store(out + c * g.pixel + q, v);
       from += g.stride;
       before = g.stride == 1 ? middle : after;
       if (g.stride == 1)
         middle = after;
       else if (from < g.width)
-        middle = rows.template column<Count>(from * g.pixel + q);
+        middle = rows.template column<Count>(from * g.pixel + q, mean);
     }
   }
 }
 
 template <int L, Pool Kind>
-void pool_rows(const Grid& g, const float* x, Index y, Index count, float* out) {
+void pool_rows(const Grid& g, const float* x, const float* about, Index y, Index count,
+               float* out) {
   for (Index r = 0; r < count; ++r, out += g.out_row()) {
     const Rows<L, Kind> rows(g, x, y + r);
     // With fewer than three rows a maximum meets the first one again.
-    if (Kind != Pool::average || rows.count == 3)
-      pool_row<L, Kind, 3>(g, rows, out);
+    if (!averages(Kind) || rows.count == 3)
+      pool_row<L, Kind, 3>(g, rows, about, out);
     else if (rows.count == 2)
-      pool_row<L, Kind, 2>(g, rows, out);
+      pool_row<L, Kind, 2>(g, rows, about, out);
     else
-      pool_row<L, Kind, 1>(g, rows, out);
+      pool_row<L, Kind, 1>(g, rows, about, out);
   }
 }
 
 template <int L>
 void average_rows(const Grid& g, const float* x, Index y, Index count, float* out) {
-  pool_rows<L, Pool::average>(g, x, y, count, out);
+  pool_rows<L, Pool::average>(g, x, nullptr, y, count, out);
+}
+template <int L>
+void average_rows(const Grid& g, const float* x, const float* about, Index y, Index count,
+                  float* out) {
+  pool_rows<L, Pool::centered_average>(g, x, about, y, count, out);
 }
 
 // The maximum of numbers alone is one instruction.
@@ -108,9 +125,9 @@ void maximum_rows(const Grid& g, const float* x, Index y, Index count, float* ou
   const Index row = g.width * g.pixel, first = Window(y, g.stride, g.height).first,
               last = Window(y + count - 1, g.stride, g.height).last;
   if (any_nan<L>(x + first * row, (last - first + 1) * row))
-    pool_rows<L, Pool::maximum>(g, x, y, count, out);
+    pool_rows<L, Pool::maximum>(g, x, nullptr, y, count, out);
   else
-    pool_rows<L, Pool::maximum_of_numbers>(g, x, y, count, out);
+    pool_rows<L, Pool::maximum_of_numbers>(g, x, nullptr, y, count, out);
 }
 
 // grad_x += the gradient of a row of averages; `line` is a row of inputs and is overwritten.
