@@ -32,6 +32,7 @@ from nasturtium.testing.edges import (
     tensors,
     within,
 )
+from nasturtium.testing.threads import assert_threads_change_no_bit
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 
@@ -82,12 +83,7 @@ def test_images_side_by_side_in_a_pixel(shape):
     odd = derive(case[0][:-1], *case[1:3], case[3][:-1], edge, "cpu", **more)
     for which in (0, 1):
         assert torch.allclose(whole[which][:-1], odd[which], rtol=1e-5, atol=1e-5)
-    threads, found = torch.get_num_threads(), []
-    for count in (1, 2):
-        torch.set_num_threads(count)
-        found.append(derive(*case, "cpu"))
-    torch.set_num_threads(threads)
-    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+    assert_threads_change_no_bit(lambda: derive(*case, "cpu"))
 
 
 def test_agrees_with_loops_over_the_definition():
@@ -155,13 +151,7 @@ def test_the_number_of_threads_changes_no_bit(shape, each):
     edge = Edge(CANDIDATES)
     x, alpha, *rest = tensors(shape, edge)
     case = (x, dropped(alpha, shape[0]) if each else alpha, *rest, edge)
-    found, before = [], torch.get_num_threads()
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        found.append(derive(*case, "cpu"))
-    torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    assert_threads_change_no_bit(lambda: derive(*case, "cpu"))
 
 
 @pytest.mark.parametrize("mean", [1e2, -1e3])

@@ -14,6 +14,7 @@ from nasturtium.kernels.mixed_op.module import mix_edges
 from nasturtium.kernels.mixed_op.ops import NAME
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
 from nasturtium.testing.edges import error, within
+from nasturtium.testing.threads import assert_threads_change_no_bit
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 
@@ -93,15 +94,10 @@ def test_gradients_are_those_of_each_edge_alone(strides, channels):
 
 
 def test_the_number_of_threads_changes_no_bit():
-    node, before, found = Node(8, [1, 2, 1], CANDIDATES), torch.get_num_threads(), []
+    node = Node(8, [1, 2, 1], CANDIDATES)
     node.xs = [x.repeat(20, 1, 1, 1) for x in node.xs]
     node.grad = node.grad.repeat(20, 1, 1, 1)
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        found.append(node.run("cpu"))
-    torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    assert_threads_change_no_bit(lambda: node.run("cpu"))
 
 
 @pytest.mark.parametrize("grad", [False, True])

@@ -16,6 +16,7 @@ from nasturtium.kernels import KernelFallback, Running, dispatch, normalize_and_
 from nasturtium.kernels.mix import spec
 from nasturtium.kernels.mix.ops import NAME, explain
 from nasturtium.testing.edges import within
+from nasturtium.testing.threads import assert_threads_change_no_bit
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 
@@ -132,14 +133,7 @@ def test_every_instruction_set_on_memory_full_of_nan(isa):
 
 def test_the_number_of_threads_changes_no_bit():
     branches, alpha, grad = tensors((40, 12, 9, 11), 4)
-    found = []
-    before = torch.get_num_threads()
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        found.append(derive(branches, alpha, grad, "cpu"))
-    torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    assert_threads_change_no_bit(lambda: derive(branches, alpha, grad, "cpu"))
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

@@ -16,6 +16,7 @@ from nasturtium.kernels import KernelFallback, dispatch, separable_bank
 from nasturtium.kernels.separable import spec
 from nasturtium.kernels.separable.ops import NAME, explain
 from nasturtium.testing.edges import error, within
+from nasturtium.testing.threads import assert_threads_change_no_bit
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 
@@ -128,13 +129,8 @@ def test_every_instruction_set_on_memory_full_of_nan(isa, monkeypatch):
 
 @pytest.mark.parametrize("shape", [(40, 8, 9, 7), (5, 16, 12, 12)])
 def test_the_number_of_threads_changes_no_bit(shape):
-    case, found, before = Case(shape), [], torch.get_num_threads()
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        found.append(case.derive("cpu"))
-    torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    case = Case(shape)
+    assert_threads_change_no_bit(lambda: case.derive("cpu"))
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

@@ -19,6 +19,7 @@ from nasturtium.kernels.mixed_op.layout import kept_norms, shorten
 from nasturtium.kernels.mixed_op.ops import NAME
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
 from nasturtium.testing.edges import derive, dropped, exactly, statistics, tensors
+from nasturtium.testing.threads import assert_threads_change_no_bit
 
 _cpu = pytest.importorskip("nasturtium.kernels._cpu", reason="the kernels are not compiled")
 
@@ -142,13 +143,7 @@ def test_infinite_and_missing_values_stay_so() -> None:
 def test_the_number_of_threads_changes_no_bit() -> None:
     edge = Edge(CANDIDATES)
     case = (*tensors((40, 8, 9, 7), edge), edge)
-    found, before = [], torch.get_num_threads()
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        found.append(derive(*case, "cpu", **HALF))
-    torch.set_num_threads(before)
-    for other in found[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    assert_threads_change_no_bit(lambda: derive(*case, "cpu", **HALF))
 
 
 def test_torch_accepts_the_operators_and_compiles_them() -> None:
