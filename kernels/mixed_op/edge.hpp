@@ -217,7 +217,7 @@ struct Edge {
     for (Index c = 0; c < pixel; ++c) {
       double sum = 0;
       for (Index i = 0; c < s.channels && i < pixels; ++i)
-        sum += static_cast<double>(x[i * own + c % own]);
+        sum += static_cast<double>(x[i * own * s.parts + c % own]);
       to[c] = sum - sum == 0 ? static_cast<float>(sum / static_cast<double>(pixels)) : 0;
     }
   }
