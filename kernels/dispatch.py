@@ -12,10 +12,9 @@ import importlib
 import os
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 VARIABLE = "NASTURTIUM_KERNELS"
@@ -50,6 +49,7 @@ class Implementation:
 
 
 _implementations: dict[str, dict[str, Implementation]] = {}
+_left_to_torch: dict[tuple[str, str], str] = {}
 
 
 def register(
@@ -125,6 +125,11 @@ def register_cpu(operator: str, load: Callable[[], Any] | str) -> None:
     )
 
 
+def leave_to_torch(operator: str, device: str, reason: str) -> None:
+    """Let plain torch compute an operator on a type of device where no kernel is named."""
+    _left_to_torch[operator, device] = reason
+
+
 def mode() -> str:
     """The value of ``NASTURTIUM_KERNELS``: ``auto``, the default, ``reference`` or a kernel's name.
 
@@ -157,7 +162,6 @@ def choose(
     dtype: str,
     unsupported: str = "",
     slower: str = "",
-    lacking: Mapping[str, str] = MappingProxyType({}),
 ) -> Choice:
     """Pick the implementation for one call.
 
@@ -167,7 +171,6 @@ def choose(
         dtype: name of the number format, such as ``torch.float32``.
         unsupported: why no kernel can run this call; empty if one can.
         slower: why torch is faster on this call; empty if it is not.
-        lacking: by name, why an implementation cannot run this call though others can.
     """
     wanted = mode()
     if wanted == "reference":
@@ -176,9 +179,11 @@ def choose(
         return Choice("reference", unsupported)
     if dtype != "torch.float32":
         return Choice("reference", f"no kernel for {dtype}")
+    if wanted == "auto" and (operator, device) in _left_to_torch:
+        return Choice("reference", _left_to_torch[operator, device])
     reasons = []
     for own in _wanted(operator, device, wanted):
-        reason = own.obstacle(device) or lacking.get(own.name, "")
+        reason = own.obstacle(device)
         if not reason:
             if slower and wanted == "auto":
                 return Choice("reference", slower)
@@ -226,7 +231,7 @@ _warned: set[tuple[str, str]] = set()
 
 def warn_of_fallback(operator: str, choice: Choice) -> None:
     """Warn once of each reason for which an operator runs in plain torch without being told to."""
-    told = choice.reason == f"{VARIABLE}=reference"
+    told = choice.reason in (f"{VARIABLE}=reference", *_left_to_torch.values())
     if choice.name != "reference" or told or (operator, choice.reason) in _warned:
         return
     _warned.add((operator, choice.reason))

@@ -150,6 +150,9 @@ def _differentiable(
 
 _forward.register_autograd(_gradient, setup_context=_save)
 dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
+dispatch.leave_to_torch(
+    NAME, "cuda", "torch adds up the kernels, small beside images, for its own convolution"
+)
 
 
 def explain(weights: Sequence[Tensor], alpha: Tensor) -> Choice:

@@ -156,7 +156,7 @@ def backward(
         dense = (source.convolved(active, 1), places[number])
         wide = [torch.empty_like(z) for z in dense]
         for terms, g, *to in zip(
-            source.terms(dense), own, *(w.split(x.shape[1], 1) for w in wide), strict=True
+            source.terms(dense), own, *(torch.split(w, x.shape[1], 1) for w in wide), strict=True
         ):
             some = Terms(tuple(terms), tuple(x.shape), 2 * edges)
             slopes = some.slopes(g, alpha, statistics, of_alpha, training)
@@ -172,7 +172,7 @@ def backward(
             if of_x:
                 middles.append(middle.contiguous(memory_format=LAST))
             if needs & 4:
-                for edge, each in zip(source.edges, of_w.split(x.shape[1]), strict=True):
+                for edge, each in zip(source.edges, torch.split(of_w, x.shape[1]), strict=True):
                     found[2 + k * edges + edge].copy_(each)
         if of_x:
             target = torch.empty_like(value) if number else found[0]

@@ -12,7 +12,9 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from ..dispatch import Choice, choose, register_cpu
+from .. import dispatch
+from ..dispatch import Choice, choose
+from ..gpu import register_triton
 from . import reference
 from .spec import Filter
 
@@ -59,18 +61,25 @@ def _sizes(x: Tensor, weight: Tensor, stride: int, dilation: int) -> _Sizes:
     }
 
 
-def _output(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+def output(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """Memory for the output, in the format of the images."""
     f = Filter(weight.shape[-1], stride, dilation)
     shape = (x.shape[0], x.shape[1], f.output(x.shape[2]), f.output(x.shape[3]))
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=_format(x))
 
 
-@torch.library.custom_op("nasturtium::depthwise_conv2d", mutates_args=(), device_types="cpu")
+@torch.library.custom_op("nasturtium::depthwise_conv2d", mutates_args=())
 def _forward(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
+    """The output, in the memory format of x."""
+    y: Tensor = dispatch.forward(NAME, x.device.type, x, weight, stride, dilation)
+    return y
+
+
+def _cpu_forward(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
     from .. import _cpu
 
     x, weight = x.contiguous(memory_format=_format(x)), weight.contiguous()
-    y = _output(x, weight, stride, dilation)
+    y = output(x, weight, stride, dilation)
     _cpu.depthwise_forward(
         x.data_ptr(), weight.data_ptr(), y.data_ptr(), **_sizes(x, weight, stride, dilation)
     )
@@ -79,22 +88,29 @@ def _forward(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
 
 @_forward.register_fake
 def _(x: Tensor, weight: Tensor, stride: int, dilation: int) -> Tensor:
-    return _output(x, weight, stride, dilation)
+    return output(x, weight, stride, dilation)
 
 
-@torch.library.custom_op(
-    "nasturtium::depthwise_conv2d_backward", mutates_args=(), device_types="cpu"
-)
+@torch.library.custom_op("nasturtium::depthwise_conv2d_backward", mutates_args=())
 def _backward(
     grad_y: Tensor, x: Tensor, weight: Tensor, stride: int, dilation: int, needs: int
 ) -> tuple[Tensor, Tensor]:
     """Both gradients; ``needs`` is 1 (of x), 2 (of weight) or 3, and the other one is empty."""
+    found: tuple[Tensor, Tensor] = dispatch.backward(
+        NAME, x.device.type, grad_y, x, weight, stride, dilation, needs
+    )
+    return found
+
+
+def _cpu_backward(
+    grad_y: Tensor, x: Tensor, weight: Tensor, stride: int, dilation: int, needs: int
+) -> tuple[Tensor, Tensor]:
     from .. import _cpu
 
     layout = _format(x)
     x, weight = x.contiguous(memory_format=layout), weight.contiguous()
     grad_y = grad_y.contiguous(memory_format=layout)
-    grad_x, grad_weight = _gradients(x, weight, needs)
+    grad_x, grad_weight = gradients(x, weight, needs)
     _cpu.depthwise_backward(
         grad_y.data_ptr(),
         x.data_ptr(),
@@ -106,7 +122,8 @@ def _backward(
     return grad_x, grad_weight
 
 
-def _gradients(x: Tensor, weight: Tensor, needs: int) -> tuple[Tensor, Tensor]:
+def gradients(x: Tensor, weight: Tensor, needs: int) -> tuple[Tensor, Tensor]:
+    """Memory for the gradients of x (1) and of the weight (2)."""
     plain = torch.contiguous_format
     return (
         torch.empty_like(x, memory_format=_format(x)) if needs & 1 else x.new_empty(0),
@@ -118,7 +135,7 @@ def _gradients(x: Tensor, weight: Tensor, needs: int) -> tuple[Tensor, Tensor]:
 def _(
     grad_y: Tensor, x: Tensor, weight: Tensor, stride: int, dilation: int, needs: int
 ) -> tuple[Tensor, Tensor]:
-    return _gradients(x, weight, needs)
+    return gradients(x, weight, needs)
 
 
 def _save_forward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -164,7 +181,11 @@ def _backward_gradient(
 
 _forward.register_autograd(_forward_gradient, setup_context=_save_forward)
 _backward.register_autograd(_backward_gradient, setup_context=_save_backward)
-register_cpu(NAME, lambda: SimpleNamespace(forward=_forward, backward=_backward))
+dispatch.register_cpu(NAME, lambda: SimpleNamespace(forward=_cpu_forward, backward=_cpu_backward))
+register_triton(NAME, f"{__package__}.gpu")
+dispatch.leave_to_torch(
+    NAME, "cuda", f"torch moves no more bytes than the kernel; {dispatch.VARIABLE}=triton takes it"
+)
 
 
 def explain(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: int = 1) -> Choice:
@@ -214,7 +235,7 @@ def depthwise_conv2d(x: Tensor, weight: Tensor, *, stride: int = 1, dilation: in
             f"need x [N, C, H, W] and weight [C, 1, k, k], not {tuple(x.shape)} and"
             f" {tuple(weight.shape)}"
         )
-    if explain(x, weight, stride=stride, dilation=dilation).name == "cpu":
+    if explain(x, weight, stride=stride, dilation=dilation).name != "reference":
         y: Tensor = _forward(x, weight, stride, dilation)
         return y
     return reference.forward(x, weight, Filter(weight.shape[-1], stride, dilation))

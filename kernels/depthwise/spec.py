@@ -32,7 +32,7 @@ class Filter:
 
     @property
     def supported(self) -> bool:
-        """Whether the CPU kernel computes it."""
+        """Whether the kernels compute it."""
         return self.kernel in KERNELS and self.stride in STRIDES and self.dilation in DILATIONS
 
     def output(self, side: int) -> int:
@@ -40,7 +40,7 @@ class Filter:
         return (side - 1) // self.stride + 1
 
     def slower(self, *, pixels: int, channels_last: bool, gradient: bool) -> str:
-        """Why torch was measured to be as fast or faster on such images; empty where it is not."""
+        """Why torch on a CPU was measured to be as fast on such images; empty where it is not."""
         easy = self.kernel == 3 and self.dilation == 1
         if not gradient:
             return "torch's forward pass alone is as fast"

@@ -109,7 +109,7 @@ def _of_edge(grad: Tensor, plan: Plan, needs: int, training: bool) -> list[Tenso
     made = Gradients([grad], form, slopes, alpha if alpha.dim() == 2 else None)
     of_kept = _second_filters(plan, made, found, needs, training)
     if plan.whole:
-        first = replace(made, images=[of_kept.get(f.out.data_ptr(), grad) for f in plan.whole])
+        first = replace(made, images=[of_kept.get(f.norm, grad) for f in plan.whole])
         middles = plan.first.spread(first)
         if needs & 4:
             plan.first.weights(first, middles, [found[2 + k] for k in plan.places[0]])
@@ -122,7 +122,7 @@ def _of_edge(grad: Tensor, plan: Plan, needs: int, training: bool) -> list[Tenso
 def _second_filters(
     plan: Plan, made: Gradients, found: list[Tensor], needs: int, training: bool
 ) -> dict[int, Tensor]:
-    """Gradients of what second filters read, by its address; those of their weights are written."""
+    """Gradients of what second filters read, by its norm; those of their weights are written."""
     second, grad = plan.second, made.images[0]
     if not second.filters:
         return {}
@@ -140,7 +140,7 @@ def _second_filters(
             parts, Units.of(plan.pixels), [Term(f.image, norm=f.before)], made.slopes,
             plan.statistics, training,
         )  # fmt: skip
-        of_kept[f.image.data_ptr()] = target
+        of_kept[f.before] = target
     return of_kept
 
 

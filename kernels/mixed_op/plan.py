@@ -143,8 +143,8 @@ def plans(
     """Of edges, all of whose weights, kept images and statistics come in turn."""
     norms = [edge.norms for edge in edges]
     return [
-        Plan(*part, Statistics(about, spread, epsilon))
-        for *part, about, spread in zip(
+        Plan(edge, x, alpha, own, images, Statistics(about, spread, epsilon))
+        for edge, x, alpha, own, images, about, spread in zip(
             edges,
             xs,
             alphas,

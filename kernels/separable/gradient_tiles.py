@@ -14,7 +14,7 @@ import triton.language as tl
 from ..mix.terms import flat, place, weight_of
 from ..mix.tiles import branch_gradient
 from ..tiles import LIGHT, SUMS, tile_pixels, tuned, unit_total
-from .tiles import EXACT, PRODUCTS, SCALED, middle, product_pixels, rectified, rectifier
+from .tiles import EXACT, PLAIN, PRODUCTS, SCALED, middle, product_pixels, rectified, rectifier
 
 # Of an output: given as it is, or made of the sum's gradient, with or without a batch's statistics.
 GIVEN, SLOPED, WEIGHED = (tl.constexpr(k) for k in range(3))
@@ -266,7 +266,7 @@ def bank_input(
                 SIDES[f], DILATIONS[f], SHIFTS[f], STRIDE, C,
             )  # fmt: skip
         at = pixel.to(tl.int64)[:, None]
-        if len(SIDES) > 0:
+        if len(SIDES) > 0 and FORM != PLAIN:
             own = flat(image, pixel, c, inside, PITCH)
             centered = own - about[None, :]
             total = tl.where(centered * scale[None, :] + shift[None, :] <= 0.0, 0.0, total)

@@ -181,6 +181,15 @@ class Bank:
             **self._geometry(), **self._outputs(),
         )  # fmt: skip
 
+    def convolve(self, out: Tensor) -> None:
+        """Write what is between the convolutions of the one filter, ``[pixels, C]``."""
+        own = block(self.channels)
+        tiles.bank_convolve(
+            (triton.cdiv(self.pixels, RUN), triton.cdiv(self.channels, own)),
+            images=self._each("image"), depthwise=self._depthwise(), out=out, pixels=self.pixels,
+            zero=0, BLOCK=own, **self._geometry(),
+        )  # fmt: skip
+
     def spread(self, grads: Gradients) -> list[Tensor]:
         """Gradients of what is between the convolutions, ``[pixels, C]`` each."""
         middles = [grads.images[0].new_empty(self.pixels, self.channels) for _ in self.filters]
@@ -206,28 +215,32 @@ class Bank:
             depthwise.append(0 if f.depthwise is None else starts.pop(0))
             pointwise.append(starts.pop(0))
         shares = middles[0].new_empty(self.units.count, share)
-        common = {
-            "images": self._each("image"), "shares": shares, "pixels": self.pixels,
-            "run": self.units.run, "BEFORE": self._each("before"), "SHARE": share,
-            **self._geometry(),
-        }  # fmt: skip
         gradient_tiles.bank_pointwise_weights(
             (self.units.count, self._blocks[0] ** 2, len(self.filters)),
-            depthwise=self._depthwise(), outs=self._each("out"), blocks=self._blocks[0], zero=0,
-            PLACES=tuple(pointwise), **common, **grads.arguments(self),
+            images=self._each("image"), depthwise=self._depthwise(), outs=self._each("out"),
+            shares=shares, pixels=self.pixels, run=self.units.run, blocks=self._blocks[0], zero=0,
+            BEFORE=self._each("before"), PLACES=tuple(pointwise), SHARE=share,
+            **self._geometry(), **grads.arguments(self),
             **{**self._outputs(), "OUT": self._inputs},
         )  # fmt: skip
-        sides = self._each("side")
+        self.depthwise_weights(middles, shares, depthwise)
+        add_shares(shares, targets)
+
+    def depthwise_weights(
+        self, middles: Sequence[Tensor], shares: Tensor, places: Sequence[int]
+    ) -> None:
+        """Write each unit's share of the depthwise weights' gradients, from these places on."""
+        sides, own = self._each("side"), block(self.channels)
         if cuda.in_use():
-            cuda.depthwise_weights(self, list(middles), shares, depthwise)
+            cuda.depthwise_weights(self, list(middles), shares, list(places))
         elif max(sides) > 1:
-            own = block(self.channels)
             gradient_tiles.bank_depthwise_weights(
                 (self.units.count, max(sides) * triton.cdiv(self.channels, own), len(sides)),
-                middles=tuple(middles), PLACES=tuple(depthwise), ROWS=max(sides), BLOCK=own,
-                **common,
+                images=self._each("image"), middles=tuple(middles), shares=shares,
+                pixels=self.pixels, run=self.units.run, BEFORE=self._each("before"),
+                PLACES=tuple(places), SHARE=shares.shape[1], ROWS=max(sides), BLOCK=own,
+                **self._geometry(),
             )  # fmt: skip
-        add_shares(shares, targets)
 
     def input(
         self,

@@ -4,9 +4,9 @@ A filter rectifies its image, convolves each channel (a side of 1 only picks a p
 channels. Filters come as tuples, one entry each: images, weights, and the constants SIDES,
 DILATIONS, SHIFTS (of the first tap from the output's place in the input), FIRSTS and OUTS (its
 output's channels). FORM says what is rectified: ``RAW`` the image, ``SCALED`` scale and shift of
-it, ``NORMED`` its normalized values, whose statistics are rows BEFORE. ``zero`` is 0, which the
-compiler does not know: a loop over rows of taps that it unrolled would need registers for all of
-them at once.
+it, ``NORMED`` its normalized values, whose statistics are rows BEFORE; ``PLAIN`` is the image as it
+is. ``zero`` is 0, which the compiler does not know: a loop over rows of taps that it unrolled would
+need registers for all of them at once.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import triton
 import triton.language as tl
 
 from ..mix.terms import place
-from ..tiles import join_lanes, lane_moments, tuned
+from ..tiles import LIGHT, join_lanes, lane_moments, tile_pixels, tuned
 
-RAW, SCALED, NORMED = (tl.constexpr(k) for k in range(3))
+RAW, SCALED, NORMED, PLAIN = (tl.constexpr(k) for k in range(4))
 
 # The pointwise product keeps what single precision holds.
 EXACT = tl.constexpr("tf32x3")
@@ -60,10 +60,12 @@ def rectified(
     here = (valid & within)[:, None] & (c < C)[None, :]
     at = ((first + row) * width + column)[:, None] * PITCH + c[None, :]
     value = tl.load(image + at, mask=here, other=0.0).to(tl.float32)
-    if FORM != RAW:
+    if FORM != RAW and FORM != PLAIN:
         value = (value - about[None, :]) * scale[None, :] + shift[None, :]
         value = tl.where(here, value, 0.0)
-    return tl.where(value < 0.0, 0.0, value)
+    if FORM != PLAIN:
+        value = tl.where(value < 0.0, 0.0, value)
+    return value
 
 
 @triton.jit
@@ -167,3 +169,29 @@ def bank_forward(
                 SIDES[f], DILATIONS[f], SHIFTS[f], FIRSTS[f], OUTS[f], BEFORE[f], FORM, STRIDE,
                 MOMENTS, C, PITCH, OUT_PITCH, IN, OUT, MANY,
             )  # fmt: skip
+
+
+@tuned(*LIGHT, key=["pixels", "C", "SIDES"])
+@triton.jit
+def bank_convolve(
+    images, depthwise, out, affine, mean, variance, epsilon,
+    pixels, zero, height, width, out_height, out_width,
+    SIDES: tl.constexpr, DILATIONS: tl.constexpr, SHIFTS: tl.constexpr, FORM: tl.constexpr,
+    STRIDE: tl.constexpr, C: tl.constexpr, PITCH: tl.constexpr, BLOCK: tl.constexpr,
+    LANES: tl.constexpr,
+):  # fmt: skip
+    """What is between the convolutions of one filter, ``[pixels, C]``."""
+    c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
+    MANY: tl.constexpr = tile_pixels(LANES, BLOCK)
+    about, scale, shift = rectifier(affine, mean, variance, epsilon, c, 0, FORM, C)
+    for part in range(128 // MANY):
+        start = tl.program_id(0).to(tl.int64) * 128 + part * MANY
+        pixel = start + tl.arange(0, MANY)
+        valid = pixel < pixels
+        value = middle(
+            images[0], depthwise[0], pixel.to(tl.int32), valid, c, about, scale, shift, zero,
+            height, width, out_height, out_width,
+            SIDES[0], DILATIONS[0], SHIFTS[0], STRIDE, FORM, C, PITCH,
+        )  # fmt: skip
+        to = out + pixel[:, None] * C + c[None, :]
+        tl.store(to, value, mask=valid[:, None] & (c < C)[None, :])

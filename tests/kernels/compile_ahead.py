@@ -1,4 +1,4 @@
-"""Compiles the Triton kernels of a mixed operation and prints what became of each, as JSON.
+"""Compiles the Triton kernels of all operators and prints what became of each, as JSON.
 
     python compile_ahead.py ARCHITECTURE CHANNELS STRIDE [--all-forms]
 
@@ -14,14 +14,17 @@ from dataclasses import asdict
 import torch
 
 from nasturtium.kernels import ahead, tiles
+from nasturtium.kernels.cell import gpu as cell
+from nasturtium.kernels.depthwise import gpu as depthwise
 from nasturtium.kernels.mix import gpu as mix
 from nasturtium.kernels.mixed_op import gpu as mixed
 from nasturtium.kernels.mixed_op.spec import CANDIDATES, Edge
+from nasturtium.kernels.parts import gpu as parts
 from nasturtium.kernels.separable import gpu as separable
 
 
 def launches(channels: int, stride: int) -> list[tiles.Launch]:
-    """All launches of forward and backward of an edge with all candidates, and of its parts."""
+    """All launches of forward and backward of an edge with all candidates, and of the others."""
     edge = Edge(CANDIDATES, stride)
     shape = (64, channels, 512 // channels, 512 // channels)
     x = torch.empty(shape, memory_format=torch.channels_last)
@@ -44,7 +47,20 @@ def launches(channels: int, stride: int) -> list[tiles.Launch]:
         affine = torch.empty(2, channels)
         _, _, *outs = separable.forward(x, affine, pair, [2], stride)
         separable.backward(outs, x, affine, pair, [2], stride, 7)
+        y = depthwise.forward(x, pair[0], stride, 2)
+        depthwise.backward(y, x, pair[0], stride, 2, 3)
+        parts.join(*parts.split(x, 4, True), True)
+        searched_cell(torch.empty(2, channels, 8, 8))
     return found
+
+
+def searched_cell(x: torch.Tensor) -> None:
+    """Forward and backward of a cell of three nodes; its convolutions are computed."""
+    x, c = x.contiguous(memory_format=torch.channels_last), x.shape[1]
+    weights = [torch.empty(c, c, side, side) for side in (1, 1, 1, 3, 3, 3)]
+    alpha, none = torch.empty(3, 5), torch.empty(0)
+    out, *kept, mean, variance = cell.forward(x, alpha, weights, none, none, 3, True, 1e-5, True)
+    cell.backward(out, x, alpha, weights, kept, mean, variance, 3, True, 1e-5, 7)
 
 
 def main() -> None:

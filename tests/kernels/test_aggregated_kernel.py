@@ -322,3 +322,13 @@ def test_what_does_not_fit_raises():
             _cpu.aggregate_forward([0], 0, 0, **sizes | more)
     with pytest.raises(ValueError, match="or none"):
         _cpu.aggregate_backward(0, [0], 0, [0, 0], 0, **sizes)
+
+
+def test_on_a_gpu_torch_aggregates(monkeypatch):
+    call = {"device": "cuda", "dtype": "torch.float32"}
+    monkeypatch.setenv(dispatch.VARIABLE, "auto")
+    choice = dispatch.choose(NAME, **call)
+    assert choice.name == "reference" and "convolution" in choice.reason
+    dispatch.warn_of_fallback(NAME, choice)  # warnings are errors here
+    monkeypatch.setenv(dispatch.VARIABLE, "triton")
+    assert "no triton kernel" in dispatch.choose(NAME, **call).reason

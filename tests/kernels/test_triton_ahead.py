@@ -20,14 +20,15 @@ PRODUCTS = {"bank_forward", "bank_spread", "bank_pointwise_weights"}
 READERS = {
     "moments", "mix_forward", "mix_reduce", "mix_backward", "pool_gradients", "bank_forward",
     "bank_spread", "bank_pointwise_weights", "bank_depthwise_weights", "bank_input",
+    "bank_convolve",
 }  # fmt: skip
 # Most barriers in a kernel's code. Those of sums stand behind all loops: about five for each sum,
 # of which there is one for each tap of a row, or term.
 BARRIERS = {
-    "moments": 60, "_settle_moments": 12, "mix_forward": 0, "mix_reduce": 40, "settle_slopes": 12,
+    "moments": 60, "_settle_moments": 12, "mix_forward": 0, "mix_reduce": 40, "settle_slopes": 14,
     "mix_backward": 0, "pool_gradients": 16, "bank_forward": 110, "bank_spread": 40,
     "bank_pointwise_weights": 30, "bank_depthwise_weights": 80, "bank_input": 32,
-    "add_shares": 60,
+    "add_shares": 60, "bank_convolve": 0, "move_channels": 0,
 }  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def statistics(nodes: int, channels: int) -> Running:
 
 @pytest.mark.parametrize(
     ("shape", "nodes"),
-    [((2, 8, 5, 6), 4), ((1, 3, 7, 4), 3), ((3, 16, 3, 3), 2), ((2, 1, 9, 5), 3)],
+    [((2, 8, 5, 6), 4), ((1, 3, 7, 4), 3), ((3, 16, 3, 3), 2), ((2, 1, 9, 5), 2)],
 )
 def test_agrees_with_float64(shape, nodes):
     check(*clear(shape, nodes), mode="triton")
