@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module, metadata
 from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,5 +99,11 @@ def cuda_obstacle(device: str) -> str:
 
 
 def nvcc() -> str | None:
-    """Path of the CUDA compiler: ``NVCC`` or the first one in PATH."""
-    return shutil.which(os.environ.get("NVCC") or "nvcc")
+    """Path of the CUDA compiler: ``NVCC``, the first in PATH, or ``nvidia-cuda-nvcc``'s."""
+    named = os.environ.get("NVCC")
+    if named:
+        return shutil.which(named)
+    packages = find_spec("nvidia")
+    folders = (packages and packages.submodule_search_locations) or ()
+    packaged = (path for folder in folders for path in sorted(Path(folder).glob("*/bin/nvcc")))
+    return shutil.which("nvcc") or next(map(str, packaged), None)

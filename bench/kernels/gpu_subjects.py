@@ -70,9 +70,13 @@ def node(
 
     def ours() -> None:
         own, none = inputs(True), torch.empty(0, device="meta")
-        settings = (edges[0].numbers, strides, True, 1e-5)
-        out, kept, mean, variance = mixed.forward(*own, none, none, *settings, getattr(torch, keep))
-        mixed.backward(out, *own, kept, mean, variance, *settings, [7] * len(strides))
+        numbers, dtype = edges[0].numbers, getattr(torch, keep)
+        out, kept, mean, variance = mixed.forward(
+            *own, none, none, numbers, strides, True, 1e-5, dtype
+        )
+        mixed.backward(
+            out, *own, kept, mean, variance, numbers, strides, True, 1e-5, [7] * len(strides)
+        )
 
     def theirs() -> None:
         xs, alphas, weights = inputs(False)

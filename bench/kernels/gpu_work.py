@@ -66,7 +66,7 @@ def moved(values: Iterable[Any]) -> float:
 
     def add(value: Any) -> None:
         if isinstance(value, Tensor):
-            key = (value.untyped_storage()._cdata, value.storage_offset())
+            key = (value.untyped_storage()._cdata, int(value.storage_offset()))
             found[key] = max(found.get(key, 0), value.numel() * value.element_size())
         elif isinstance(value, (tuple, list)):
             for each in value:

@@ -130,13 +130,17 @@ def calls(
     return found
 
 
+def widened(bank: Bank) -> Bank:
+    """With images in float32, the only format that the source reads."""
+    filters = tuple(replace(f, image=f.image.float()) for f in bank.filters)
+    return replace(bank, filters=filters)
+
+
 def depthwise_weights(bank: Bank, middles: list[Any], shares: Any, places: list[int]) -> None:
     """Each unit's share of the gradients, as Triton's ``bank_depthwise_weights`` has them."""
     import torch
 
-    # Its images are float32; the copies of others must live until the launches.
-    filters = tuple(replace(f, image=f.image.float()) for f in bank.filters)
-    bank = replace(bank, filters=filters)
+    bank = widened(bank)  # whose copies live until the launches
     device = shares.device.index
     stream = torch.cuda.current_stream(device).cuda_stream
     with torch.cuda.device(device):

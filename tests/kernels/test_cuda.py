@@ -134,3 +134,29 @@ def test_it_is_chosen_by_name_and_only_on_a_gpu(monkeypatch):
         separable_bank(case.x, case.weights, dilations=[1])
     monkeypatch.setattr(gpu, "nvcc", lambda: None)
     assert "nvcc" in gpu.cuda_obstacle("cuda")
+
+
+def test_short_images_are_widened_and_others_are_not_copied():
+    short, whole = torch.randn(2, 1, 3, 3, 8).bfloat16().unbind(0)[0], torch.randn(1, 8, 3, 3)
+    weight = torch.randn(8, 1, 3, 3)
+    filters = tuple(launch.Filter(x, weight, weight, whole, 0) for x in (short, whole))
+    statistics = launch.Statistics(torch.zeros(1, 8), torch.ones(1, 8), 0.0)
+    bank = launch.Bank(filters, (1, 8, 3, 3), (3, 3), 1, statistics)
+    first, second = (f.image for f in cuda.widened(bank).filters)
+    assert first.dtype == torch.float32 and torch.equal(first, short.float())
+    assert second is whole
+
+
+def test_where_the_compiler_is_looked_for(monkeypatch, tmp_path):
+    own = tmp_path / "nvidia" / "cu13" / "bin" / "nvcc"
+    own.parent.mkdir(parents=True)
+    own.write_text("#!/bin/sh\n")
+    own.chmod(0o755)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("NVCC", raising=False)
+    assert gpu.nvcc() == str(own)
+    monkeypatch.setenv("PATH", str(tmp_path / "nvidia" / "cu13" / "bin"))
+    assert gpu.nvcc() == str(own)
+    monkeypatch.setenv("NVCC", "/nowhere/nvcc")
+    assert gpu.nvcc() is None

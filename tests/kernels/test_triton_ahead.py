@@ -28,7 +28,7 @@ BARRIERS = {
     "moments": 60, "_settle_moments": 12, "mix_forward": 0, "mix_reduce": 40, "settle_slopes": 14,
     "mix_backward": 0, "pool_gradients": 16, "bank_forward": 110, "bank_spread": 40,
     "bank_pointwise_weights": 30, "bank_depthwise_weights": 80, "bank_input": 32,
-    "add_shares": 60, "bank_convolve": 0, "move_channels": 0,
+    "add_shares": 60, "bank_convolve": 0, "move_channels": 10,
 }  # fmt: skip
 
 

@@ -18,6 +18,8 @@ from nasturtium.version import version
 
 __all__ = ["doctor", "examine"]
 
+NO_COMPILER = "not found: only kernels of Triton run on a GPU; run: pip install nvidia-cuda-nvcc"
+
 REQUIRED = {
     "numpy": "numpy",
     "torch": "torch",
@@ -98,7 +100,7 @@ def _show(found: dict[str, Any]) -> None:
         ("core", core["state"]),
         ("kernels", kernels["state"]),
         *((f"  {name}", text) for name, text in kernels["operators"].items()),
-        ("CUDA compiler", kernels["nvcc"] or "not found: kernels of Triton alone run on a GPU"),
+        ("CUDA compiler", kernels["nvcc"] or NO_COMPILER),
         ("device", torch["device"] or "none: torch does not load"),
     ]
     lines += [(name, installed or "MISSING") for name, installed in found["packages"].items()]
