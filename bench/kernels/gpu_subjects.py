@@ -72,10 +72,10 @@ def node(
         own, none = inputs(True), torch.empty(0, device="meta")
         numbers, dtype = edges[0].numbers, getattr(torch, keep)
         out, kept, mean, variance = mixed.forward(
-            *own, none, none, numbers, strides, True, 1e-5, dtype
+            *own, none, none, numbers, strides, 1, True, 1e-5, dtype
         )
         mixed.backward(
-            out, *own, kept, mean, variance, numbers, strides, True, 1e-5, [7] * len(strides)
+            out, *own, kept, mean, variance, numbers, strides, 1, True, 1e-5, [7] * len(strides)
         )
 
     def theirs() -> None:
