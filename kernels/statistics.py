@@ -31,7 +31,10 @@ def running_of(norms: Sequence[nn.BatchNorm2d]) -> Running:
 
 def count_batch(norms: Sequence[nn.BatchNorm2d], used: Tensor | None = None) -> None:
     """Let normalizations know of one more batch: all, or those that ``used``, bool, names."""
-    counts = [count for norm in norms if (count := norm.num_batches_tracked) is not None]
+    counts: list[Tensor] = []
+    for norm in norms:
+        assert norm.num_batches_tracked is not None
+        counts.append(norm.num_batches_tracked)
     if used is None:
         torch._foreach_add_(counts, 1)
         return
