@@ -30,14 +30,14 @@ def launches(channels: int, stride: int) -> list[tiles.Launch]:
     x = torch.empty(shape, memory_format=torch.channels_last)
     alpha, none = torch.empty(len(CANDIDATES)), torch.empty(0)
     weights = [torch.empty(s) for s in edge.shapes(channels)]
-    settings = (edge.numbers, [stride], True, 1e-5)
+    settings = (edge.numbers, [stride], 1, True, 1e-5)
     with tiles.recorded() as found:
         one = ([x], [alpha], weights)
         out, kept, mean, variance = mixed.forward(*one, none, none, *settings, torch.float32)
         mixed.backward(out, *one, kept, mean, variance, *settings, [7])
         # The first edge of a node, and alphas of each image; what is kept is short.
         node = ([x, x], [torch.empty(len(x), len(CANDIDATES))] * 2, weights * 2)
-        both = (edge.numbers, [stride] * 2, True, 1e-5)
+        both = (edge.numbers, [stride] * 2, 1, True, 1e-5)
         out, kept, mean, variance = mixed.forward(*node, none, none, *both, torch.bfloat16)
         mixed.backward(out, *node, kept, mean, variance, *both, [7, 0])
         branches, flags = [x] * 6, [True] * 5 + [False]

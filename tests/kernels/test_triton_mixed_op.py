@@ -294,7 +294,7 @@ def test_a_node_is_written_in_one_launch():
     node = Sum(SMOOTH, [2, 1, 1], [False] * 3)
     numbers, none = Edge(SMOOTH).numbers, torch.empty(0)
     with tiles.recorded() as launches:
-        own.forward(node.xs, node.alphas, node.weights, none, none, numbers, [2, 1, 1], True, 1e-5,
-                    torch.float32)  # fmt: skip
+        inputs = (node.xs, node.alphas, node.weights, none, none)
+        own.forward(*inputs, numbers, [2, 1, 1], 1, True, 1e-5, torch.float32)
     writes = [each.arguments for each in launches if each.kernel.name == "mix_forward"]
     assert [(len(a["KINDS"]), a["ADDED"]) for a in writes] == [(12, False)]
