@@ -18,22 +18,26 @@ struct alignas(64) SequenceRow {
   std::array<std::uint16_t, kInnerSets> of{};
 };
 
-const std::array<SequenceRow, std::size_t{1} << 2 * kInner>& sequence_numbers() {
-  static const auto built = [] {
-    std::array<SequenceRow, std::size_t{1} << 2 * kInner> rows{};
-    for (std::uint32_t code = 0; code < rows.size(); ++code) {
-      for (std::uint32_t set = 0; set < kInnerSets; ++set) {
-        std::uint32_t number = 0;
-        for (unsigned v = 0; v < kInner; ++v) {
-          number = (set >> v & 1) != 0 ? 3 * number + (code >> 2 * v & 3) + 1 : number;
-        }
-        // Codes with an operation 3 are no cells, and are not looked up.
-        rows[code].of[set] =
-            static_cast<std::uint16_t>(std::min<std::uint32_t>(number, kPaths - 1));
+using SequenceRows = std::array<SequenceRow, std::size_t{1} << 2 * kInner>;
+
+// No lambda, which would be evaluated at compile time, for seconds.
+SequenceRows make_sequence_numbers() {
+  SequenceRows rows{};
+  for (std::uint32_t code = 0; code < rows.size(); ++code) {
+    for (std::uint32_t set = 0; set < kInnerSets; ++set) {
+      std::uint32_t number = 0;
+      for (unsigned v = 0; v < kInner; ++v) {
+        number = (set >> v & 1) != 0 ? 3 * number + (code >> 2 * v & 3) + 1 : number;
       }
+      // Codes with an operation 3 are no cells, and are not looked up.
+      rows[code].of[set] = static_cast<std::uint16_t>(std::min<std::uint32_t>(number, kPaths - 1));
     }
-    return rows;
-  }();
+  }
+  return rows;
+}
+
+const SequenceRows& sequence_numbers() {
+  static const SequenceRows built = make_sequence_numbers();
   return built;
 }
 
