@@ -7,6 +7,8 @@ find_package(pybind11 2.13 CONFIG REQUIRED)
 file(GLOB bind_sources CONFIGURE_DEPENDS csrc/bind/*.cc)
 pybind11_add_module(_core MODULE NO_EXTRAS ${bind_sources})
 set_target_properties(_core PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+# Most of the compile time is pybind11's, whose code hands arguments on.
+target_compile_options(_core PRIVATE $<$<CONFIG:Release>:-O1>)
 # The whole archive, so that the functions of the C header can be called in the module as well.
 target_link_libraries(_core PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,core>
                       nasturtium_flags nasturtium_baseline)
