@@ -91,13 +91,35 @@ class Exact<Array<T>> {
   std::optional<Array<T>> value_;  // an empty Array would be an allocation
 };
 
-// None alone: what is not None is rare.
+// None, or the very type.
 template <typename T>
 class Exact<std::optional<T>> {
  public:
-  bool load(PyObject* object) { return object == Py_None; }
+  bool load(PyObject* object) {
+    given_ = object != Py_None;
+    return !given_ || held_.load(object);
+  }
 
-  std::optional<T> value() const { return std::nullopt; }
+  std::optional<T> value() const { return given_ ? std::optional<T>(held_.value()) : std::nullopt; }
+
+ private:
+  Exact<T> held_;
+  bool given_ = false;
+};
+
+// Whatever it is.
+template <>
+class Exact<py::object> {
+ public:
+  bool load(PyObject* object) {
+    value_ = py::reinterpret_borrow<py::object>(object);
+    return true;
+  }
+
+  const py::object& value() const { return value_; }
+
+ private:
+  py::object value_;
 };
 
 inline PyObject* slow_call(PyObject* function, PyObject* self, PyObject* const* arguments,

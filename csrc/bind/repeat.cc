@@ -35,6 +35,9 @@ void repeat_move(const Compiled& program, const std::string& operation, const Co
   } else if (operation == "mutate") {
     repeat(times,
            [&](std::uint64_t i) { return mutate(space, {{i, 0}, 0, 1}, n, from, made.data()); });
+  } else if (operation == "keys" && n == 1) {
+    KeyMaker maker(space, Convention::function);
+    repeat(times, [&](std::uint64_t) { return maker.make(from, keys.data()); });
   } else if (operation == "keys") {
     repeat(times, [&](std::uint64_t) {
       return nasturtium::keys(space, Convention::function, n, from, keys.data(), 1);

@@ -1,3 +1,4 @@
+#include <array>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -32,6 +33,13 @@ class Program : public Compiled {
 
   std::size_t width() const { return space_.width(); }
   std::size_t one_hot_width() const { return one_hot_width_; }
+
+  // Whether an object is an array of codes, uint8[n, d], that is taken as it is.
+  py::bool_ takes(const py::object& object) const {
+    Exact<Codes> codes;
+    return py::bool_(codes.load(object.ptr()) && codes.value().ndim() == 2 &&
+                     codes.value().shape(1) == static_cast<py::ssize_t>(width()));
+  }
 
   void sample(Codes out, std::uint64_t seed, std::uint32_t stream, std::uint64_t start,
               unsigned threads) const {
@@ -144,28 +152,34 @@ class Program : public Compiled {
     run([&] { return live_rows(space_, n, from, to_nodes, to_edges, threads); });
   }
 
-  void keys(const Codes& codes, const std::string& rule, Array<std::uint64_t> out,
-            unsigned threads) const {
-    Convention convention;
-    if (!find_convention(rule, convention)) {
-      raise("unknown convention '" + rule + "'");
-    }
+  // Into `out`, or into a new array.
+  Array<std::uint64_t> keys(const Codes& codes, const std::string& rule,
+                            const std::optional<Array<std::uint64_t>>& out,
+                            unsigned threads) const {
+    const Convention convention = convention_of(rule);
     const std::uint64_t n = rows(codes, width(), "codes");
-    same_rows(n, rows(out, 2, "out"));
+    Array<std::uint64_t> made = out ? *out : Array<std::uint64_t>({codes.shape(0), py::ssize_t{2}});
+    same_rows(n, rows(made, 2, "out"));
     const std::uint8_t* from = codes.data();
-    std::uint64_t* to = out.mutable_data();
-    run([&] { return nasturtium::keys(space_, convention, n, from, to, threads); }, brief(n));
+    std::uint64_t* to = made.mutable_data();
+    if (brief(n)) {
+      require(few_keys(convention, n, from, to));
+    } else {
+      run([&] { return nasturtium::keys(space_, convention, n, from, to, threads); });
+    }
+    return made;
   }
 
   // The key of one code as text.
   py::str key(const Codes& code, const std::string& rule) const {
-    Convention convention;
-    if (!find_convention(rule, convention)) {
-      raise("unknown convention '" + rule + "'");
-    }
+    const Convention convention = convention_of(rule);
     const std::uint8_t* from = one(code);
     std::uint64_t words[2];
-    run([&] { return nasturtium::keys(space_, convention, 1, from, words, 1); }, brief(1));
+    if (brief(1)) {
+      require(few_keys(convention, 1, from, words));
+    } else {
+      run([&] { return nasturtium::keys(space_, convention, 1, from, words, 1); });
+    }
     char text[32];
     for (std::size_t i = 0; i < sizeof text; ++i) {
       text[i] = "0123456789abcdef"[words[i / 16] >> (60 - 4 * (i % 16)) & 15];
@@ -194,6 +208,32 @@ class Program : public Compiled {
   // Whether work on so many rows is over soon, also where the canonical form takes a search.
   bool brief(std::uint64_t n) const { return n <= 4 && width() <= 64 && space_.nodes.size() <= 16; }
 
+  static Convention convention_of(const std::string& rule) {
+    Convention convention;
+    if (!find_convention(rule, convention)) {
+      raise("unknown convention '" + rule + "'");
+    }
+    return convention;
+  }
+
+  // With the GIL, which keeps other threads from the maker. What failed is not used again.
+  Status few_keys(Convention convention, std::uint64_t n, const std::uint8_t* from,
+                  std::uint64_t* to) const {
+    std::unique_ptr<KeyMaker>& kept = makers_[static_cast<std::size_t>(convention)];
+    std::unique_ptr<KeyMaker> maker = std::move(kept);
+    if (maker == nullptr) {
+      maker = std::make_unique<KeyMaker>(space_, convention);
+    }
+    for (std::uint64_t row = 0; row < n; ++row) {
+      if (Status s = maker->make(from + row * width(), to + 2 * row); !s.ok()) {
+        s.where = row;
+        return s;
+      }
+    }
+    kept = std::move(maker);
+    return {};
+  }
+
   const std::uint8_t* one(const Codes& code) const {
     if (code.ndim() != 1 || code.shape(0) != static_cast<py::ssize_t>(width())) {
       raise("a code must have one axis of length " + std::to_string(width()));
@@ -214,6 +254,7 @@ class Program : public Compiled {
   }
 
   std::size_t one_hot_width_ = 0;
+  mutable std::array<std::unique_ptr<KeyMaker>, kConventions> makers_;
 };
 
 void random_words(Array<std::uint64_t> out, std::uint64_t seed, std::uint32_t stream,
@@ -259,6 +300,7 @@ void bind_program(py::module_& m) {
   program.def(py::init<const std::string&>(), "text"_a)
       .def_property_readonly("decisions", &Program::width)
       .def_property_readonly("one_hot_width", &Program::one_hot_width)
+      .def("takes", &Program::takes, "object"_a)
       .def("sample", &Program::sample, "out"_a.noconvert(), "seed"_a, "stream"_a, "start"_a,
            "threads"_a)
       .def("mutate", &Program::mutate, "codes"_a.noconvert(), "rates"_a.noconvert(),
@@ -283,6 +325,7 @@ void bind_program(py::module_& m) {
            "threads"_a)
       .def("categorical", &Program::categorical, "codes"_a.noconvert(), "out"_a.noconvert(),
            "threads"_a);
+  quicken<&Program::takes>(program, "takes");
   quicken<&Program::sample>(program, "sample");
   quicken<&Program::mutate>(program, "mutate");
   quicken<&Program::keys>(program, "keys");

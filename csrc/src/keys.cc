@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -19,6 +20,8 @@ constexpr std::uint64_t kKeyGrain = 256;
 constexpr std::uint64_t kInputMark = 0xD1B54A32D192ED03ull;
 constexpr std::uint64_t kOutputMark = 0xAEF17502108EF2D9ull;
 constexpr std::uint64_t kValueMark = 0x7A5C9F0D3B1E6248ull;
+
+}  // namespace
 
 // Keys by a hash of what they are made from, for batches in which the same comes again. Where that
 // is rare it stops.
@@ -66,9 +69,9 @@ class KnownKeys {
   std::uint64_t asked_ = 0, known_ = 0;
 };
 
-class KeyMaker {
+class KeyMaker::Work {
  public:
-  KeyMaker(const Space& space, Convention convention, std::uint64_t rows)
+  Work(const Space& space, Convention convention, std::uint64_t rows)
       : space_(space),
         convention_(convention),
         active_(space.width()),
@@ -100,7 +103,7 @@ class KeyMaker {
   KnownKeys known_;
 };
 
-Status KeyMaker::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t out[2]) {
+Status KeyMaker::Work::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t out[2]) {
   if (!well_formed(space_, code, active_.data())) {
     return bad_row(space_, row, code);
   }
@@ -112,6 +115,9 @@ Status KeyMaker::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t
     }
     finish(out);
   } else if (strings_) {
+    if (space_.nodes.empty()) {
+      return Status::fail(Code::limit, row, "the string rules need a graph");
+    }
     std::uint64_t hashes[2] = {0, 0};
     s = strings_->hash(code, hashes);
     words_.insert(words_.end(), hashes, hashes + 2);
@@ -125,7 +131,7 @@ Status KeyMaker::make(std::uint64_t row, const std::uint8_t* code, std::uint64_t
   return s;
 }
 
-Status KeyMaker::graph_key(const std::uint8_t* code, std::uint64_t out[2]) {
+Status KeyMaker::Work::graph_key(const std::uint8_t* code, std::uint64_t out[2]) {
   for (const std::uint32_t d : space_.attributes) {
     words_.push_back(active_[d] ? space_.decisions[d].options[code[d]].hash : 0);
   }
@@ -151,7 +157,7 @@ Status KeyMaker::graph_key(const std::uint8_t* code, std::uint64_t out[2]) {
   return {};
 }
 
-Status KeyMaker::function_key(std::uint64_t out[2]) {
+Status KeyMaker::Work::function_key(std::uint64_t out[2]) {
   if (Status s = function_.rewrite(space_, graph_); !s.ok()) {
     return s;
   }
@@ -177,7 +183,7 @@ Status KeyMaker::function_key(std::uint64_t out[2]) {
   return {};
 }
 
-void KeyMaker::pruned_words() {
+void KeyMaker::Work::pruned_words() {
   words_.push_back(graph_.nodes);
   for (std::size_t v = 0; v < space_.nodes.size(); ++v) {
     if (graph_.nodes >> v & 1) {
@@ -190,7 +196,7 @@ void KeyMaker::pruned_words() {
   }
 }
 
-void KeyMaker::digraph_of_nodes() {
+void KeyMaker::Work::digraph_of_nodes() {
   std::array<std::size_t, kMaxNodes> place{};
   std::size_t n = 0;
   for (std::size_t v = 0; v < space_.nodes.size(); ++v) {
@@ -210,6 +216,8 @@ void KeyMaker::digraph_of_nodes() {
     digraph_.add_edge(place[edge.src], place[edge.dst], edge.op.hash);
   }
 }
+
+namespace {
 
 class Murmur {
  public:
@@ -248,9 +256,9 @@ class Murmur {
 }  // namespace
 
 bool find_convention(std::string_view name, Convention& out) {
-  constexpr std::string_view names[] = {"genotype", "pruned", "graph",
-                                        "function", "string", "string_skip"};
-  for (std::size_t i = 0; i < std::size(names); ++i) {
+  constexpr std::string_view names[kConventions] = {"genotype", "pruned", "graph",
+                                                    "function", "string", "string_skip"};
+  for (std::size_t i = 0; i < kConventions; ++i) {
     if (names[i] == name) {
       out = static_cast<Convention>(i);
       return true;
@@ -261,12 +269,8 @@ bool find_convention(std::string_view name, Convention& out) {
 
 Status keys(const Space& space, Convention convention, std::uint64_t n, const std::uint8_t* codes,
             std::uint64_t* out, unsigned threads) {
-  const bool strings = convention == Convention::string || convention == Convention::string_skip;
-  if (strings && space.nodes.empty()) {
-    return Status::fail(Code::limit, 0, "the string rules need a graph");
-  }
   return parallel_rows(n, threads, kKeyGrain, [&](std::uint64_t begin, std::uint64_t end) {
-    KeyMaker maker(space, convention, end - begin);
+    KeyMaker::Work maker(space, convention, end - begin);
     for (std::uint64_t row = begin; row < end; ++row) {
       if (Status s = maker.make(row, codes + row * space.width(), out + 2 * row); !s.ok()) {
         return s;
@@ -274,6 +278,15 @@ Status keys(const Space& space, Convention convention, std::uint64_t n, const st
     }
     return Status{};
   });
+}
+
+KeyMaker::KeyMaker(const Space& space, Convention convention)
+    : work_(std::make_unique<Work>(space, convention, 1)) {}
+
+KeyMaker::~KeyMaker() = default;
+
+Status KeyMaker::make(const std::uint8_t* code, std::uint64_t out[2]) {
+  return work_->make(0, code, out);
 }
 
 Status live_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,

@@ -70,6 +70,35 @@ def test_one_key_is_a_row_of_many(space: Space) -> None:
         space.architecture(codes[0]).key("functions")
 
 
+def test_few_keys_are_rows_of_many_also_after_a_failure(space: Space) -> None:
+    codes = space.sample(12, seed=6)
+    wrong = np.array([codes[0], np.full(codes.shape[1], 255, np.uint8)])
+    for convention in space.conventions:
+        words = space.keys(codes, convention)
+        for i in range(10):
+            out = np.empty((2, 2), np.uint64)
+            assert np.array_equal(space.keys(codes[i : i + 3], convention), words[i : i + 3])
+            with pytest.raises(SpaceError, match="row 1"):
+                space.keys(wrong, convention)
+            assert space.keys(codes[i : i + 2], convention, out=out) is out
+            assert np.array_equal(out, words[i : i + 2])
+
+
+def test_a_program_says_which_arrays_it_takes_as_they_are() -> None:
+    space = nb201()
+    codes = space.sample(4, seed=7)
+    assert space.program.takes(codes) and space.checked(codes) is codes
+    others: list[Any] = [
+        codes[:, ::-1],
+        codes[0],
+        codes[:, 1:],
+        codes.astype(np.int64),
+        codes.tolist(),
+    ]
+    assert not any(space.program.takes(other) for other in [*others, None, "codes"])
+    assert np.array_equal(space.keys(codes[:, ::-1]), space.keys(codes[:, ::-1].copy()))
+
+
 def test_a_loop_in_the_core_refuses_what_a_call_refuses() -> None:
     space = nb201()
     codes = space.sample(3, seed=1)

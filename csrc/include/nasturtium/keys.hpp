@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -19,12 +21,30 @@ enum class Convention : std::uint8_t {
   string,       // NAS-Bench-201's published string rule (skips merged, zeros marked)
   string_skip,  // the same without the rule on zeros
 };
+constexpr std::size_t kConventions = 6;
 
 bool find_convention(std::string_view name, Convention& out);
 
 // Keys of 128 bits, two words a row: MurmurHash3_x64_128 over the words of the exact form.
 Status keys(const Space& space, Convention convention, std::uint64_t n, const std::uint8_t* codes,
             std::uint64_t* out, unsigned threads);
+
+// Keys of one code after the other: memory is kept for the next, which saves more than half of what
+// a single key costs. The space must outlive it. What failed, or threw std::bad_alloc, is not to be
+// used again.
+class KeyMaker {
+ public:
+  KeyMaker(const Space& space, Convention convention);
+  ~KeyMaker();
+
+  Status make(const std::uint8_t* code, std::uint64_t out[2]);
+
+ private:
+  friend Status keys(const Space&, Convention, std::uint64_t, const std::uint8_t*, std::uint64_t*,
+                     unsigned);
+  class Work;
+  std::unique_ptr<Work> work_;
+};
 
 // One byte per declared node and edge and row: 1 where it lies between input and output.
 Status live_rows(const Space& space, std::uint64_t n, const std::uint8_t* codes,

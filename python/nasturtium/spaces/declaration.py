@@ -139,6 +139,8 @@ class Declaration:
 
     def checked(self, codes: Codes) -> Codes:
         """The codes as a C-contiguous uint8[n, d] array, or `SpaceError`."""
+        if self.program.takes(codes):
+            return codes
         array = np.ascontiguousarray(codes)
         shape = array.shape
         if array.dtype != _BYTE or len(shape) != 2 or shape[1] != len(self.decisions):

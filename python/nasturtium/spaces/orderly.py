@@ -62,8 +62,7 @@ def count(space: Declared, convention: str) -> int | None:
     start: int | None = None
     while True:
         codes, start = found.part(start)
-        keys = np.empty((len(codes), 2), np.uint64)
-        program.keys(codes, convention, keys, 1)
+        keys = program.keys(codes, convention, None, 1)
         known.insert(keys, np.empty(len(codes), np.uint64), np.empty(len(codes), np.bool_))
         if start is None:
             return known.size

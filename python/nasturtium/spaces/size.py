@@ -96,8 +96,7 @@ def count_classes(space: Declared, convention: str, *, rule: bool, limit: int) -
     _check_limit(space, count_genotypes(core.decisions), limit)
     program, known = _core.Program(core.text), _core.KeyMap()
     for codes in _listed(program):
-        keys = np.empty((len(codes), 2), np.uint64)
-        program.keys(codes, convention, keys, 1)
+        keys = program.keys(codes, convention, None, 1)
         known.insert(keys, np.empty(len(codes), np.uint64), np.empty(len(codes), np.bool_))
     return known.size * (1 if rule else factor)
 

@@ -19,7 +19,6 @@ from nasturtium.spaces.size import Declared, count_classes, count_valid
 __all__ = ["Codes", "Space"]
 
 _ENUMERATION_LIMIT = 1 << 24
-_WORD = np.dtype(np.uint64)  # Numpy takes it at half the cost of np.uint64, as small calls notice.
 
 
 class Space(Moves):
@@ -177,10 +176,7 @@ class Space(Moves):
             rule = self.rules[convention]  # no call: small ones notice it
         except KeyError:
             rule = self.rule(convention)
-        codes = self.checked(codes)
-        out = np.empty((len(codes), 2), _WORD) if out is None else out
-        self.program.keys(codes, rule, out, threads)
-        return out
+        return self.program.keys(self.checked(codes), rule, out, threads)
 
     @cached_property
     def packed_range(self) -> int:
