@@ -18,10 +18,9 @@ Norm = Callable[[Tensor], Tensor]
 def _reduced(x: Tensor, weights: Iterator[Tensor]) -> Tensor:
     """Every second pixel, and every second one from one further down and right, side by side."""
     v = relu(x)
-    shifted = pad(v, (0, 1, 0, 1))[:, :, 1:, 1:]
-    return torch.cat(
-        [conv2d(v, next(weights), stride=2), conv2d(shifted, next(weights), stride=2)], 1
-    )
+    shifted = pad(v, (0, 1, 0, 1))[:, :, 1::2, 1::2]
+    # The stride is not the convolution's: see FactorizedReduce.
+    return torch.cat([conv2d(v[:, :, ::2, ::2], next(weights)), conv2d(shifted, next(weights))], 1)
 
 
 def candidate(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import itertools
 import math
+import os
 import subprocess
 import sys
 from functools import partial
@@ -457,3 +459,21 @@ def test_a_denormal_survives_the_import():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"
+
+
+def test_halving_the_resolution_stays_within_its_buffers():
+    checker = ctypes.util.find_library("c_malloc_debug")
+    if checker is None:
+        pytest.skip("the C library has no malloc checker")
+    code = (
+        "import torch; from nasturtium.kernels import MixedEdge; torch.set_num_threads(1);"
+        "edge = MixedEdge(7, candidates=('skip_connect',), stride=2);"
+        "last = lambda *shape: torch.randn(shape).to(memory_format=torch.channels_last);"
+        "x, grad = last(6, 7, 12, 12).requires_grad_(), last(6, 7, 6, 6);"
+        "[form(x, torch.ones(1)).backward(grad) for form in (edge, edge.plain) * 100]"
+    )
+    checked = {"LD_PRELOAD": checker, "GLIBC_TUNABLES": "glibc.malloc.check=3"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=os.environ | checked
+    )
+    assert done.returncode == 0, done.stderr
