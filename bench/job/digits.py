@@ -143,7 +143,7 @@ def main() -> None:
             f"{name},{n},{n - k},{k / n:.5f},{low:.5f},{high:.5f},{max(params.get(name, [0]))},"
             f"{only_found},{only_other},{p:.4g}"
         )
-    rows += trained_again(results, folds, args.again)
+    rows += trained_again(results, folds, args.again) if args.again else []
     seconds = [r["seconds"]["total"] for r in results]
     write_page("digits", rows, results[0], f"{args.time:g} s a search, folds {args.folds}")
     print(f"seconds of each search: {', '.join(f'{s:.0f}' for s in seconds)}")
