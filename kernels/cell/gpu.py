@@ -17,9 +17,10 @@ from torch.nn.functional import conv2d
 
 from ..mix.gpu import Statistics, Term, Terms
 from ..mix.terms import AVERAGE_POOL, INPUT
+from ..mixed_op.layout import gradients
 from ..separable.launch import Bank, Extras, Filter
 from ..tiles import Units, settle_moments
-from .layout import LAST, gradients, outputs, part, whole, whole_weights, without_padding
+from .layout import LAST, outputs, part, whole, whole_weights, without_padding
 from .spec import CANDIDATES, pairs
 
 _SKIP, _ONE, _THREE, _AVERAGE = range(1, len(CANDIDATES))

@@ -49,22 +49,6 @@ def outputs(
     return out, between, dense, moments, pad(mean, missing), pad(variance, missing)
 
 
-def gradients(x: Tensor, alpha: Tensor, weights: Sequence[Tensor], needs: int) -> list[Tensor]:
-    """Memory for the gradients of x (1), alpha (2) and weights (4)."""
-
-    def like(t: Tensor, form: torch.memory_format, wanted: int) -> Tensor:
-        if not wanted:
-            return t.new_empty(0)
-        return torch.empty(t.shape, dtype=t.dtype, device=t.device, memory_format=form)
-
-    plain = torch.contiguous_format
-    return [
-        like(x, LAST, needs & 1),
-        like(alpha, plain, needs & 2),
-        *(like(w, plain, needs & 4) for w in weights),
-    ]
-
-
 def without_padding(found: list[Tensor], channels: int, needs: int) -> list[Tensor]:
     """Gradients as ``gradients`` has them, of the first channels alone."""
     if needs & 1:

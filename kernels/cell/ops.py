@@ -12,9 +12,10 @@ from torch import Tensor
 from .. import dispatch
 from ..dispatch import Choice, choose
 from ..gpu import register_triton
+from ..mixed_op.layout import gradients
 from ..statistics import Running, stacked, update
 from . import reference
-from .layout import gradients, outputs, part, whole, whole_weights, without_padding
+from .layout import outputs, part, whole, whole_weights, without_padding
 from .spec import CANDIDATES, MOST_NODES, pairs
 
 NAME = "searched_cell"
